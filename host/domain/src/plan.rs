@@ -1,0 +1,213 @@
+//! The plan that a run is bound to: what a profile meant at the moment when the run began.
+use std::fmt;
+use std::str::FromStr;
+
+use crate::stage::{ArtifactSpec, Skill};
+use crate::{Digest, Json, Limits, Mode, StageKey};
+
+/// A position in the plan; the first stage is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StageIdx(pub u16);
+
+impl StageIdx {
+    /// The position as an index into a list.
+    pub fn as_usize(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// Most stages of a profile.
+pub const STAGE_COUNT_MAX: usize = 64;
+
+/// What a run will do. Frozen when the run begins: later edits of a profile or a plugin do not touch it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The mode that was asked for.
+    pub requested_mode: Mode,
+    /// The profile that is carried out.
+    pub effective_mode: Mode,
+    /// Why the two differ, or why they were not allowed to.
+    pub fallback: Option<Fallback>,
+    /// Version that the profile gives itself.
+    pub profile_version: String,
+    /// Name of the profile for people.
+    pub title: String,
+    /// At least one, at most [`STAGE_COUNT_MAX`]; keys are unique.
+    pub stages: Vec<PlannedStage>,
+    /// JSON object: the `skill_overrides` of whoever started the run.
+    pub skill_overrides: Json,
+    /// JSON object: the `stage_overrides` of whoever started the run.
+    pub stage_overrides: Json,
+    /// Tokens, input and output, that the whole run may use. `None`: not bounded.
+    pub run_token_count_max: Option<u64>,
+    /// Cost of the whole run in billionths of a US dollar. `None`: not bounded.
+    pub run_cost_nano_usd_max: Option<u64>,
+}
+
+impl Plan {
+    /// The stage at a position.
+    pub fn stage(&self, stage: StageIdx) -> Option<&PlannedStage> {
+        self.stages.get(stage.as_usize())
+    }
+
+    /// The position of the stage with this key.
+    pub fn position(&self, key: &StageKey) -> Option<StageIdx> {
+        let found = self.stages.iter().position(|stage| stage.key == *key)?;
+        u16::try_from(found).ok().map(StageIdx)
+    }
+}
+
+/// Why a run does not carry out the mode that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// Configuration forces every run to the fallback profile.
+    Forced,
+    /// No profile has the name that was asked for.
+    UnknownMode,
+}
+
+/// One stage of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedStage {
+    /// Its name within the profile.
+    pub key: StageKey,
+    /// Its name for people.
+    pub title: String,
+    /// The plugin that does it, pinned to a digest.
+    pub plugin: PinnedPlugin,
+    /// Settings with defaults filled in: a JSON object that follows the plugin's schema.
+    pub settings: Json,
+    /// Texts that the profile hands to the stage.
+    pub skills: Vec<Skill>,
+    /// Artifacts of earlier stages that the stage cannot do without.
+    pub needs: Vec<String>,
+    /// Artifacts of earlier stages that it uses where they exist.
+    pub uses: Vec<String>,
+    /// Artifacts that it makes.
+    pub makes: Vec<ArtifactSpec>,
+    /// The gate after it, if a person has to look.
+    pub gate: Option<Gate>,
+    /// What one attempt may use up.
+    pub limits: Limits,
+    /// Who answers its questions.
+    pub model: ModelChoice,
+}
+
+/// A plugin as a run is bound to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedPlugin {
+    /// The name it gives itself.
+    pub name: String,
+    /// The version it gives itself.
+    pub version: String,
+    /// Digest of the component's bytes. This is what is run, whatever name and version say.
+    pub digest: Digest,
+}
+
+/// A stop after a stage: nothing goes on until a person decides.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Gate {
+    /// What the reviewer is asked; `None` for the usual question.
+    pub question: Option<String>,
+}
+
+/// Who answers the questions of a stage, and how by default.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ModelChoice {
+    /// Name of a configured provider.
+    pub provider: String,
+    /// Name of one of its models.
+    pub model: String,
+    /// For calls that do not say it.
+    pub temperature: Option<f32>,
+    /// For calls that do not say it.
+    pub max_tokens: Option<u32>,
+    /// Longest time for one call, its retries included. `None`: the provider's setting.
+    pub call_time_ms_max: Option<u64>,
+}
+
+/// How a profile names a plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PluginRef {
+    /// The newest version of the plugin with this name.
+    Name(String),
+    /// This name in this version.
+    Version {
+        /// The plugin's name.
+        name: String,
+        /// Its version, as the plugin says it.
+        version: String,
+    },
+    /// These bytes.
+    Digest(Digest),
+    /// A component file. A relative path starts at the profile's folder.
+    Path(String),
+}
+
+/// A text that names no plugin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a plugin: write a name (`research`), a name with version (`research@1.0.0`), a digest (`sha256:…`) or a path (`./research.wasm`)"
+)]
+pub struct InvalidPluginRef;
+
+impl FromStr for PluginRef {
+    type Err = InvalidPluginRef;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPluginRef> {
+        if text.starts_with(Digest::PREFIX) {
+            return text.parse().map(PluginRef::Digest).map_err(|_| InvalidPluginRef);
+        }
+        if text.contains(['/', '\\']) || text.ends_with(".wasm") {
+            return Ok(PluginRef::Path(text.to_owned()));
+        }
+        let (name, version) = match text.split_once('@') {
+            Some((name, version)) => (name, Some(version)),
+            None => (text, None),
+        };
+        if name.parse::<StageKey>().is_err() || version.is_some_and(str::is_empty) {
+            return Err(InvalidPluginRef);
+        }
+        Ok(match version {
+            Some(version) => {
+                PluginRef::Version { name: name.to_owned(), version: version.to_owned() }
+            }
+            None => PluginRef::Name(name.to_owned()),
+        })
+    }
+}
+
+impl fmt::Display for PluginRef {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PluginRef::Name(name) => out.write_str(name),
+            PluginRef::Version { name, version } => write!(out, "{name}@{version}"),
+            PluginRef::Digest(digest) => write!(out, "{digest}"),
+            PluginRef::Path(path) => out.write_str(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_named_in_four_ways() {
+        assert_eq!("research".parse(), Ok(PluginRef::Name("research".to_owned())));
+        assert_eq!(
+            "research@1.2.0".parse(),
+            Ok(PluginRef::Version { name: "research".to_owned(), version: "1.2.0".to_owned() })
+        );
+        assert_eq!("./my.wasm".parse(), Ok(PluginRef::Path("./my.wasm".to_owned())));
+        let digest = format!("sha256:{}", "0".repeat(64));
+        assert_eq!(digest.parse::<PluginRef>().unwrap().to_string(), digest);
+    }
+
+    #[test]
+    fn what_names_no_plugin_is_refused() {
+        for text in ["", "Research", "research@", "sha256:12", "@1.0.0"] {
+            assert_eq!(text.parse::<PluginRef>(), Err(InvalidPluginRef), "{text}");
+        }
+    }
+}

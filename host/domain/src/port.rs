@@ -1,0 +1,156 @@
+//! The ports through which stages are executed. They keep WebAssembly out of `engine`, and persistence out of
+//! `sandbox`: whoever runs a stage does not know who keeps its answers.
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{Completion, ModelError, ModelRequest};
+use crate::plan::{PinnedPlugin, PluginRef};
+use crate::stage::{ArtifactSpec, StageContext, StageInfo, StageLog, StageOutput};
+use crate::{Digest, Fault, Limits};
+
+/// A future behind a `dyn` port.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One attempt at a stage, to be run.
+#[derive(Debug, Clone)]
+pub struct StageJob {
+    /// The plugin to run.
+    pub plugin: PinnedPlugin,
+    /// What it is told.
+    pub context: StageContext,
+    /// What it may use up.
+    pub limits: Limits,
+    /// The artifacts that it has to make.
+    pub makes: Vec<ArtifactSpec>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// What it made, or what went wrong.
+    pub outcome: Result<StageOutput, Fault>,
+    /// What it logged.
+    pub log: StageLog,
+    /// What it used up.
+    pub consumed: Consumed,
+}
+
+/// What an attempt used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Consumed {
+    /// Time that the guest computed, to the tick.
+    pub cpu_time: Duration,
+    /// Most linear memory at one time, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// Runs stages. Dropping a returned future stops the guest.
+pub trait StageRunner: Send + Sync {
+    /// Runs one attempt from its start. What goes wrong is in [`Attempt::outcome`].
+    fn run(&self, job: StageJob, models: Arc<dyn ModelPort>) -> BoxFuture<'_, Attempt>;
+
+    /// The first question that the stage would ask. Nothing is asked.
+    fn build_prompt(&self, job: StageJob) -> BoxFuture<'_, Result<ModelRequest, Fault>>;
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskError {
+    /// The model did not answer. The guest is told, and may go on.
+    Model(ModelError),
+    /// The attempt cannot go on; the guest is stopped.
+    Stop(Fault),
+}
+
+/// Answers the questions of one attempt, in their order.
+pub trait ModelPort: Send + Sync {
+    /// Asks the next question. The answer is durable before it is given.
+    fn ask(&self, request: ModelRequest) -> BoxFuture<'_, Result<Completion, AskError>>;
+}
+
+/// A plugin that the host knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownPlugin {
+    /// What it says about itself.
+    pub info: StageInfo,
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Size of the component, in bytes.
+    pub size_bytes: u64,
+    /// Where it comes from.
+    pub source: PluginSource,
+    /// Interfaces that it imports, e.g. `wasi:io/streams@0.2.6`.
+    pub imports: Vec<String>,
+    /// The contract version that it was built for, e.g. `1.0.0`.
+    pub contract_version: String,
+}
+
+impl KnownPlugin {
+    /// The plugin as a run is bound to it.
+    pub fn pin(&self) -> PinnedPlugin {
+        PinnedPlugin {
+            name: self.info.name.clone(),
+            version: self.info.version.clone(),
+            digest: self.digest.clone(),
+        }
+    }
+}
+
+/// Where a plugin comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PluginSource {
+    /// Shipped inside the program.
+    Bundled,
+    /// A file, by its path.
+    File(String),
+}
+
+/// Why a plugin cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PluginError {
+    /// Nobody knows it.
+    #[error("no plugin `{asked}`")]
+    Unknown {
+        /// The text that named it.
+        asked: String,
+        /// Names that would have been found.
+        known: Vec<String>,
+    },
+    /// It is there, and does not fit.
+    #[error("{place}: {}", findings.join("; "))]
+    Unfit {
+        /// The file, or the name of the bundled plugin.
+        place: String,
+        /// Everything that is wrong with it, each with what to do.
+        findings: Vec<String>,
+    },
+    /// It could not be read or written.
+    #[error("{place}: {detail}")]
+    Io {
+        /// The file.
+        place: String,
+        /// The cause.
+        detail: String,
+    },
+}
+
+/// Knows the plugins of this host.
+pub trait PluginCatalog: Send + Sync {
+    /// All that can be used, by name and version; and what lies in the plugin folder and cannot, with the reason.
+    fn list(&self) -> (Vec<KnownPlugin>, Vec<PluginError>);
+
+    /// The plugin that a profile names. `base` is the folder at which a relative path starts.
+    ///
+    /// # Errors
+    /// [`PluginError`] if there is none, or if it cannot be used.
+    fn find(&self, reference: &PluginRef, base: Option<&str>) -> Result<KnownPlugin, PluginError>;
+
+    /// Keeps the bytes with this digest for as long as the data folder exists, so that a run can be finished after the
+    /// plugin was replaced.
+    ///
+    /// # Errors
+    /// [`PluginError`] if nobody knows the digest or the bytes cannot be written.
+    fn pin(&self, digest: &Digest) -> Result<(), PluginError>;
+}

@@ -1,0 +1,370 @@
+//! The run state machine.
+//!
+//! A run is a list of stages, done one after another, with an optional gate after each. This module answers three
+//! questions and performs nothing: *what has happened?* ([`Run::apply`]), *what may happen now?* ([`Run::decide`]) and
+//! *what is to be done?* ([`Run::next_effect`]). It knows no clock, no database and no sandbox; `engine` brings those.
+//!
+//! Invariant: `apply` is total. Whatever `decide` once returned can be replayed, whichever version wrote it.
+mod apply;
+mod command;
+mod decide;
+mod event;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use command::{Command, ModelCallNote, StageResult};
+pub use event::{CallOutcome, Created, Event, Recorded};
+pub use refusal::Refusal;
+
+use crate::plan::{Plan, StageIdx};
+use crate::stage::Variable;
+use crate::{ApprovalId, ArtifactRef, Digest, Fault, RunId};
+
+/// Where a run is. Data that makes sense in one state only lives in that state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunState {
+    /// The stage may be started. Entered at creation, when a gate is passed, and by a retry.
+    Ready {
+        /// The stage to start.
+        stage: StageIdx,
+    },
+    /// The stage's attempt is running, or was when the host died.
+    Running {
+        /// The stage.
+        stage: StageIdx,
+        /// 1 for its first attempt in this run.
+        attempt: u32,
+        /// What happens when the attempt is done.
+        after: AfterAttempt,
+    },
+    /// Nothing moves until a person decides.
+    AwaitingGate {
+        /// The gate after this stage, and the question that is open.
+        gate: OpenGate,
+    },
+    /// Nothing moves until somebody resumes the run.
+    Paused {
+        /// Where it goes on.
+        at: PausedAt,
+    },
+    /// The end. Only a retry leaves it.
+    Finished(Ending),
+}
+
+/// What happens when a running attempt is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterAttempt {
+    /// The run goes on.
+    GoOn,
+    /// The run pauses. The attempt is finished first, so that an answer that is being paid for is not lost.
+    Pause,
+}
+
+/// A question to a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenGate {
+    /// The stage whose result is to be looked at.
+    pub stage: StageIdx,
+    /// Names the question.
+    pub approval: ApprovalId,
+    /// Digest of what the reviewer is asked to look at.
+    pub content_hash: Digest,
+}
+
+/// Where a paused run goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PausedAt {
+    /// Before this stage.
+    Stage(StageIdx),
+    /// At an open gate. The gate can be decided while the run is paused.
+    Gate(OpenGate),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Every stage is done and every gate passed.
+    Completed,
+    /// A stage failed.
+    Failed {
+        /// The stage.
+        stage: StageIdx,
+        /// Why.
+        fault: Fault,
+    },
+    /// A reviewer said no.
+    Rejected {
+        /// The stage whose result was rejected.
+        stage: StageIdx,
+        /// Who, and in which words.
+        decision: Decision,
+    },
+    /// Somebody called it off.
+    Canceled {
+        /// The stage that was reached.
+        stage: StageIdx,
+        /// Who.
+        actor: String,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+}
+
+/// What somebody decided at a gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Who decided.
+    pub actor: String,
+    /// Their words.
+    pub comment: Option<String>,
+}
+
+/// Which way a gate was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Granted,
+    /// Stop here.
+    Rejected,
+}
+
+impl Verdict {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Granted => "granted",
+            Verdict::Rejected => "rejected",
+        }
+    }
+}
+
+/// The state of a run in one word, for lists and clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// No stage has begun.
+    Queued,
+    /// A stage is running or about to.
+    Running,
+    /// A gate waits for a person.
+    WaitingApproval,
+    /// Waits to be resumed.
+    Paused,
+    /// Ended well.
+    Completed,
+    /// Ended by a fault, or by a rejection.
+    Failed,
+    /// Ended by somebody's order.
+    Canceled,
+}
+
+impl Status {
+    /// All, in the order of a run's life.
+    pub const ALL: [Status; 7] = [
+        Status::Queued,
+        Status::Running,
+        Status::WaitingApproval,
+        Status::Paused,
+        Status::Completed,
+        Status::Failed,
+        Status::Canceled,
+    ];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Queued => "queued",
+            Status::Running => "running",
+            Status::WaitingApproval => "waiting_approval",
+            Status::Paused => "paused",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+            Status::Canceled => "canceled",
+        }
+    }
+
+    /// The status with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// Whether the run has ended.
+    pub fn is_final(self) -> bool {
+        match self {
+            Status::Completed | Status::Failed | Status::Canceled => true,
+            Status::Queued | Status::Running | Status::WaitingApproval | Status::Paused => false,
+        }
+    }
+}
+
+/// What is to be done for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Give [`Command::StartStage`] as soon as there is room for one more attempt.
+    StartStage {
+        /// The stage.
+        stage: StageIdx,
+    },
+    /// Run the attempt from its start, and report how it ended. After a crash its kept answers are replayed.
+    RunAttempt {
+        /// The stage.
+        stage: StageIdx,
+        /// The attempt.
+        attempt: u32,
+    },
+}
+
+/// How far one stage has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StageProgress {
+    /// Attempts begun so far, in the whole run.
+    pub attempts: u32,
+    /// What the stage made, if it is done. A retry from here or from before takes it away.
+    pub result: Option<StageResult>,
+}
+
+/// A run: its plan, and how far it has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    id: RunId,
+    created: Arc<Created>,
+    state: RunState,
+    progress: Vec<StageProgress>,
+    variables: Vec<Variable>,
+    /// Every decided gate, so that a second decision finds the first.
+    decided: Vec<(ApprovalId, Verdict)>,
+    /// Gates that the end of the run closed undecided.
+    closed: Vec<ApprovalId>,
+}
+
+impl Run {
+    /// A run at its very start. The first event of every log is [`Event::RunCreated`].
+    pub fn create(id: RunId, created: Arc<Created>) -> Self {
+        let progress = vec![StageProgress::default(); created.plan.stages.len()];
+        let variables = created.variables.clone();
+        Self {
+            id,
+            created,
+            state: RunState::Ready { stage: StageIdx(0) },
+            progress,
+            variables,
+            decided: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    /// The run after all these events. `None` if the first is not the creation.
+    pub fn replay<'a>(id: RunId, events: impl IntoIterator<Item = &'a Event>) -> Option<Self> {
+        let mut events = events.into_iter();
+        let Some(Event::RunCreated(created)) = events.next() else { return None };
+        let mut run = Self::create(id, Arc::clone(created));
+        events.for_each(|event| run.apply(event));
+        Some(run)
+    }
+
+    /// Its identifier.
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// What it began with.
+    pub fn created(&self) -> &Created {
+        &self.created
+    }
+
+    /// The plan that it is bound to.
+    pub fn plan(&self) -> &Plan {
+        &self.created.plan
+    }
+
+    /// Where it is.
+    pub fn state(&self) -> &RunState {
+        &self.state
+    }
+
+    /// How far each stage has come, in the order of the plan.
+    pub fn progress(&self) -> &[StageProgress] {
+        &self.progress
+    }
+
+    /// The context variables, in the order in which they were first set.
+    pub fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    /// The artifacts that a stage at this position may see, with the position of the stage that made them; of each name
+    /// the newest.
+    pub fn artifacts_before(&self, stage: StageIdx) -> Vec<(StageIdx, &ArtifactRef)> {
+        let mut seen: Vec<(StageIdx, &ArtifactRef)> = Vec::new();
+        for (idx, progress) in (0u16..).zip(&self.progress).take(stage.as_usize()) {
+            for artifact in progress.result.iter().flat_map(|result| &result.artifacts) {
+                seen.retain(|(_, earlier)| earlier.name != artifact.name);
+                seen.push((StageIdx(idx), artifact));
+            }
+        }
+        seen
+    }
+
+    /// Its state in one word.
+    pub fn status(&self) -> Status {
+        match &self.state {
+            RunState::Ready { .. } if self.progress.iter().all(|stage| stage.attempts == 0) => {
+                Status::Queued
+            }
+            RunState::Ready { .. } | RunState::Running { .. } => Status::Running,
+            RunState::AwaitingGate { .. } => Status::WaitingApproval,
+            RunState::Paused { .. } => Status::Paused,
+            RunState::Finished(Ending::Completed) => Status::Completed,
+            RunState::Finished(Ending::Failed { .. } | Ending::Rejected { .. }) => Status::Failed,
+            RunState::Finished(Ending::Canceled { .. }) => Status::Canceled,
+        }
+    }
+
+    /// What is to be done now; `None` while it waits for somebody or has ended.
+    pub fn next_effect(&self) -> Option<Effect> {
+        match &self.state {
+            RunState::Ready { stage } => Some(Effect::StartStage { stage: *stage }),
+            RunState::Running { stage, attempt, .. } => {
+                Some(Effect::RunAttempt { stage: *stage, attempt: *attempt })
+            }
+            RunState::AwaitingGate { .. } | RunState::Paused { .. } | RunState::Finished(_) => None,
+        }
+    }
+
+    /// The stage that the run has reached; `None` when it is completed.
+    pub fn current_stage(&self) -> Option<StageIdx> {
+        match &self.state {
+            RunState::Ready { stage } | RunState::Running { stage, .. } => Some(*stage),
+            RunState::AwaitingGate { gate } | RunState::Paused { at: PausedAt::Gate(gate) } => {
+                Some(gate.stage)
+            }
+            RunState::Paused { at: PausedAt::Stage(stage) } => Some(*stage),
+            RunState::Finished(
+                Ending::Failed { stage, .. }
+                | Ending::Rejected { stage, .. }
+                | Ending::Canceled { stage, .. },
+            ) => Some(*stage),
+            RunState::Finished(Ending::Completed) => None,
+        }
+    }
+
+    /// The gate that is open, also while the run is paused.
+    pub fn open_gate(&self) -> Option<&OpenGate> {
+        match &self.state {
+            RunState::AwaitingGate { gate } | RunState::Paused { at: PausedAt::Gate(gate) } => {
+                Some(gate)
+            }
+            RunState::Ready { .. }
+            | RunState::Running { .. }
+            | RunState::Paused { at: PausedAt::Stage(_) }
+            | RunState::Finished(_) => None,
+        }
+    }
+
+    fn stage_after(&self, stage: StageIdx) -> Option<StageIdx> {
+        let next = StageIdx(stage.0 + 1);
+        (next.as_usize() < self.progress.len()).then_some(next)
+    }
+}

@@ -1,0 +1,102 @@
+//! What may be asked of a run.
+use super::{CallOutcome, Decision, Verdict};
+use crate::plan::StageIdx;
+use crate::stage::Variable;
+use crate::{ApprovalId, ArtifactRef, CallId, Digest, Fault};
+
+/// Something that is asked of a run: by a person, a program, or the engine that carries the run out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// There is room for an attempt.
+    StartStage {
+        /// The stage.
+        stage: StageIdx,
+    },
+    /// A model call of the running attempt has ended.
+    NoteModelCall(ModelCallNote),
+    /// The running attempt gave a result.
+    FinishStage {
+        /// The stage.
+        stage: StageIdx,
+        /// The attempt.
+        attempt: u32,
+        /// What it made.
+        result: StageResult,
+        /// Names the question of the gate, if there is one after the stage.
+        approval: ApprovalId,
+    },
+    /// The running attempt failed.
+    FailStage {
+        /// The stage.
+        stage: StageIdx,
+        /// The attempt.
+        attempt: u32,
+        /// Why.
+        fault: Fault,
+    },
+    /// A person decides a gate.
+    DecideGate {
+        /// The question. A decision names it, so that a click on a stale page cannot decide the next one.
+        approval: ApprovalId,
+        /// Which way.
+        verdict: Verdict,
+        /// Who, and in which words.
+        decision: Decision,
+        /// What the person looked at. `None`: whatever is there.
+        content_hash: Option<Digest>,
+    },
+    /// Start nothing new. A running attempt is finished first.
+    Pause {
+        /// Who asks.
+        actor: String,
+    },
+    /// Go on. Safe to repeat.
+    Resume {
+        /// Who asks.
+        actor: String,
+    },
+    /// Call it off, also in the middle of a stage.
+    Cancel {
+        /// Who asks.
+        actor: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Do stages again; the results of those before are kept.
+    Retry {
+        /// The first of them. `None`: the one at which the run ended.
+        from: Option<StageIdx>,
+        /// Who asks.
+        actor: String,
+    },
+}
+
+/// How one model call of an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelCallNote {
+    /// The stage.
+    pub stage: StageIdx,
+    /// The attempt.
+    pub attempt: u32,
+    /// 1 for the first question of the attempt.
+    pub ordinal: u32,
+    /// Names the record of the call.
+    pub call: CallId,
+    /// How it went.
+    pub outcome: CallOutcome,
+}
+
+/// What an attempt made, without the texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageResult {
+    /// The artifacts.
+    pub artifacts: Vec<ArtifactRef>,
+    /// Digest of the result for programs, which the store keeps as JSON text.
+    pub data: Digest,
+    /// One line for people.
+    pub summary: String,
+    /// Context variables that it sets.
+    pub variables: Vec<Variable>,
+    /// Digest over the artifacts: what a reviewer's decision is bound to.
+    pub content_hash: Digest,
+}

@@ -1,0 +1,438 @@
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::*;
+use crate::fault::FaultKind;
+use crate::plan::{Gate, ModelChoice, PinnedPlugin, PlannedStage};
+use crate::stage::Belonging;
+use crate::{CallId, Json, Limits};
+
+fn hex(digit: char) -> Digest {
+    format!("sha256:{}", digit.to_string().repeat(64)).parse().unwrap()
+}
+
+fn approval(number: u32) -> ApprovalId {
+    format!("appr_{number:032x}").parse().unwrap()
+}
+
+fn call() -> CallId {
+    format!("call_{:032x}", 1).parse().unwrap()
+}
+
+fn stage(number: usize, gate: Option<Gate>) -> PlannedStage {
+    PlannedStage {
+        key: format!("stage-{number}").parse().unwrap(),
+        title: format!("Stage {number}"),
+        plugin: PinnedPlugin { name: "p".into(), version: "1.0.0".into(), digest: hex('0') },
+        settings: Json::empty_object(),
+        skills: Vec::new(),
+        needs: Vec::new(),
+        uses: Vec::new(),
+        makes: Vec::new(),
+        gate,
+        limits: Limits::DEFAULT,
+        model: ModelChoice::default(),
+    }
+}
+
+/// A run whose stages are written as letters: `g` with a gate after it, `-` without.
+fn run(stages: &str) -> Run {
+    let stages = stages
+        .chars()
+        .enumerate()
+        .map(|(number, letter)| stage(number, (letter == 'g').then(Gate::default)))
+        .collect();
+    let mode: crate::Mode = "test".parse().unwrap();
+    let plan = Plan {
+        requested_mode: mode.clone(),
+        effective_mode: mode,
+        fallback: None,
+        profile_version: "1".into(),
+        title: "Test".into(),
+        stages,
+        skill_overrides: Json::empty_object(),
+        stage_overrides: Json::empty_object(),
+        run_token_count_max: None,
+        run_cost_nano_usd_max: None,
+    };
+    let created = Created {
+        request_text: "bees".into(),
+        belonging: Belonging::default(),
+        plan,
+        variables: Vec::new(),
+    };
+    Run::create(format!("run_{:032x}", 1).parse().unwrap(), Arc::new(created))
+}
+
+fn result() -> StageResult {
+    StageResult {
+        artifacts: Vec::new(),
+        data: hex('d'),
+        summary: String::new(),
+        variables: Vec::new(),
+        content_hash: hex('c'),
+    }
+}
+
+fn fault() -> Fault {
+    Fault { kind: FaultKind::Trap, message: "it trapped".into() }
+}
+
+fn start(stage: u16) -> Command {
+    Command::StartStage { stage: StageIdx(stage) }
+}
+
+fn finish(stage: u16, attempt: u32) -> Command {
+    // One question per stage and attempt, as the engine would name it.
+    let number = u32::from(stage) * 100 + attempt;
+    Command::FinishStage {
+        stage: StageIdx(stage),
+        attempt,
+        result: result(),
+        approval: approval(number),
+    }
+}
+
+fn fail(stage: u16, attempt: u32) -> Command {
+    Command::FailStage { stage: StageIdx(stage), attempt, fault: fault() }
+}
+
+fn decide(number: u32, verdict: Verdict) -> Command {
+    Command::DecideGate {
+        approval: approval(number),
+        verdict,
+        decision: Decision { actor: "anna".into(), comment: None },
+        content_hash: None,
+    }
+}
+
+fn grant(number: u32) -> Command {
+    decide(number, Verdict::Granted)
+}
+
+fn reject(number: u32) -> Command {
+    decide(number, Verdict::Rejected)
+}
+
+fn pause() -> Command {
+    Command::Pause { actor: "anna".into() }
+}
+
+fn resume() -> Command {
+    Command::Resume { actor: "anna".into() }
+}
+
+fn cancel() -> Command {
+    Command::Cancel { actor: "anna".into(), reason: None }
+}
+
+fn retry(from: Option<u16>) -> Command {
+    Command::Retry { from: from.map(StageIdx), actor: "anna".into() }
+}
+
+fn give(run: &mut Run, command: Command) -> Result<Vec<Event>, Refusal> {
+    let events = run.decide(command)?;
+    events.iter().for_each(|event| run.apply(event));
+    Ok(events)
+}
+
+fn where_is(run: &Run) -> String {
+    let place = match run.state() {
+        RunState::Ready { stage } => format!("ready {}", stage.0),
+        RunState::Running { stage, attempt, after: AfterAttempt::GoOn } => {
+            format!("running {} attempt {attempt}", stage.0)
+        }
+        RunState::Running { stage, attempt, after: AfterAttempt::Pause } => {
+            format!("running {} attempt {attempt}, then pause", stage.0)
+        }
+        RunState::AwaitingGate { gate } => format!("gate after {}", gate.stage.0),
+        RunState::Paused { at: PausedAt::Stage(stage) } => format!("paused before {}", stage.0),
+        RunState::Paused { at: PausedAt::Gate(gate) } => {
+            format!("paused at gate after {}", gate.stage.0)
+        }
+        RunState::Finished(Ending::Completed) => "completed".to_owned(),
+        RunState::Finished(Ending::Failed { stage, .. }) => format!("failed at {}", stage.0),
+        RunState::Finished(Ending::Rejected { stage, .. }) => format!("rejected at {}", stage.0),
+        RunState::Finished(Ending::Canceled { stage, .. }) => format!("canceled at {}", stage.0),
+    };
+    format!("{}: {place}", run.status().as_str())
+}
+
+/// Gives commands in turn; all but the last must be accepted.
+#[track_caller]
+fn check(stages: &str, commands: impl IntoIterator<Item = Command>, expected: &str) {
+    let mut run = run(stages);
+    let mut outcome = where_is(&run);
+    let mut commands = commands.into_iter().peekable();
+    while let Some(command) = commands.next() {
+        outcome = match give(&mut run, command.clone()) {
+            Ok(events) if events.is_empty() => format!("{} (nothing recorded)", where_is(&run)),
+            Ok(_) => where_is(&run),
+            Err(refusal) if commands.peek().is_none() => format!("refused: {refusal}"),
+            Err(refusal) => panic!("{command:?} was refused: {refusal}"),
+        };
+    }
+    assert_eq!(outcome, expected);
+}
+
+#[test]
+fn a_run_begins_queued() {
+    check("g-", [], "queued: ready 0");
+}
+
+#[test]
+fn without_a_gate_the_next_stage_begins_at_once() {
+    check("--", [start(0), finish(0, 1)], "running: running 1 attempt 1");
+}
+
+#[test]
+fn a_gate_stops_the_run() {
+    check("g-", [start(0), finish(0, 1)], "waiting_approval: gate after 0");
+}
+
+#[test]
+fn a_grant_opens_the_next_stage() {
+    check("g-", [start(0), finish(0, 1), grant(1)], "running: ready 1");
+}
+
+#[test]
+fn a_grant_of_the_last_gate_completes_the_run() {
+    check("g", [start(0), finish(0, 1), grant(1)], "completed: completed");
+}
+
+#[test]
+fn the_last_stage_completes_the_run() {
+    check("-", [start(0), finish(0, 1)], "completed: completed");
+}
+
+#[test]
+fn a_rejection_ends_the_run() {
+    check("g-", [start(0), finish(0, 1), reject(1)], "failed: rejected at 0");
+}
+
+#[test]
+fn the_same_decision_again_records_nothing() {
+    check(
+        "g-",
+        [start(0), finish(0, 1), grant(1), grant(1)],
+        "running: ready 1 (nothing recorded)",
+    );
+}
+
+#[test]
+fn another_decision_is_refused() {
+    check(
+        "g-",
+        [start(0), finish(0, 1), grant(1), reject(1)],
+        "refused: the approval is already granted",
+    );
+    check(
+        "g-",
+        [start(0), finish(0, 1), reject(1), grant(1)],
+        "refused: the approval is already rejected",
+    );
+}
+
+#[test]
+fn an_approval_of_another_run_is_refused() {
+    check("g-", [start(0), finish(0, 1), grant(7)], "refused: the run has no such approval");
+}
+
+#[test]
+fn an_approval_of_a_canceled_run_is_closed() {
+    check(
+        "g-",
+        [start(0), finish(0, 1), cancel(), grant(1)],
+        "refused: the run is canceled: the approval is no longer open",
+    );
+}
+
+#[test]
+fn a_decision_on_changed_content_is_refused() {
+    let stale = Command::DecideGate {
+        approval: approval(1),
+        verdict: Verdict::Granted,
+        decision: Decision { actor: "anna".into(), comment: None },
+        content_hash: Some(hex('0')),
+    };
+    check(
+        "g-",
+        [start(0), finish(0, 1), stale],
+        "refused: the content has changed since it was looked at",
+    );
+}
+
+#[test]
+fn a_failed_stage_fails_the_run() {
+    check("--", [start(0), fail(0, 1)], "failed: failed at 0");
+}
+
+#[test]
+fn a_retry_starts_at_the_failed_stage_with_a_new_attempt() {
+    let until_failure = [start(0), finish(0, 1), fail(1, 1), retry(None), start(1)];
+    check("--", until_failure, "running: running 1 attempt 2");
+}
+
+#[test]
+fn a_retry_from_an_earlier_stage_does_all_since_again() {
+    let commands = [start(0), finish(0, 1), finish(1, 1), retry(Some(0)), start(0), finish(0, 2)];
+    check("--", commands, "running: running 1 attempt 2");
+}
+
+#[test]
+fn a_retry_needs_the_results_before_it() {
+    check(
+        "---",
+        [start(0), fail(0, 1), retry(Some(2))],
+        "refused: the stage before the one named has no result: start again from an earlier one",
+    );
+}
+
+#[test]
+fn a_completed_run_is_retried_only_from_a_named_stage() {
+    check(
+        "-",
+        [start(0), finish(0, 1), retry(None)],
+        "refused: the run is completed: name the stage to start again from",
+    );
+    check("-", [start(0), finish(0, 1), retry(Some(0))], "running: ready 0");
+}
+
+#[test]
+fn a_running_attempt_is_finished_before_a_pause() {
+    check("--", [start(0), pause()], "running: running 0 attempt 1, then pause");
+    check("--", [start(0), pause(), finish(0, 1)], "paused: paused before 1");
+    check("--", [start(0), pause(), finish(0, 1), resume()], "running: ready 1");
+}
+
+#[test]
+fn a_pause_can_be_taken_back() {
+    check("--", [start(0), pause(), resume()], "running: running 0 attempt 1");
+}
+
+#[test]
+fn a_gate_can_be_decided_during_a_pause() {
+    let paused = [start(0), finish(0, 1), pause()];
+    check("g-", paused.clone(), "paused: paused at gate after 0");
+    check("g-", paused.clone().into_iter().chain([grant(1)]), "paused: paused before 1");
+    check("g-", paused.clone().into_iter().chain([reject(1)]), "failed: rejected at 0");
+    check("g-", paused.into_iter().chain([resume()]), "waiting_approval: gate after 0");
+}
+
+#[test]
+fn a_pause_during_the_stage_holds_at_its_gate() {
+    check("g-", [start(0), pause(), finish(0, 1)], "paused: paused at gate after 0");
+}
+
+#[test]
+fn resuming_a_run_that_ended_records_nothing() {
+    check("-", [start(0), finish(0, 1), resume()], "completed: completed (nothing recorded)");
+    check("-", [start(0), fail(0, 1), resume()], "failed: failed at 0 (nothing recorded)");
+}
+
+#[test]
+fn canceling_works_everywhere_before_the_end_and_twice_is_once() {
+    check("g-", [cancel()], "canceled: canceled at 0");
+    check("g-", [start(0), cancel()], "canceled: canceled at 0");
+    check("g-", [start(0), finish(0, 1), cancel()], "canceled: canceled at 0");
+    check("g-", [start(0), cancel(), cancel()], "canceled: canceled at 0 (nothing recorded)");
+    check("-", [start(0), finish(0, 1), cancel()], "refused: the run has ended: it is completed");
+}
+
+#[test]
+fn a_result_of_a_canceled_attempt_is_refused() {
+    check("-", [start(0), cancel(), finish(0, 1)], "refused: that attempt is not running");
+}
+
+#[test]
+fn a_retry_takes_back_the_variables_of_the_stages_done_again() {
+    let mut run = run("--");
+    let mut named = result();
+    named.variables = vec![Variable { name: "x".parse().unwrap(), value: Json::from_parsed("1") }];
+    give(&mut run, start(0)).unwrap();
+    give(&mut run, finish(0, 1)).unwrap();
+    let second = Command::FinishStage {
+        stage: StageIdx(1),
+        attempt: 1,
+        result: named,
+        approval: approval(1),
+    };
+    give(&mut run, second).unwrap();
+    assert_eq!(run.variables().len(), 1);
+    give(&mut run, retry(Some(1))).unwrap();
+    assert_eq!(run.variables(), []);
+}
+
+fn every_command(run: &Run) -> Vec<Command> {
+    let mut commands = vec![pause(), resume(), cancel(), retry(None), grant(7), reject(7)];
+    for stage in 0..run.plan().stages.len() {
+        let idx = u16::try_from(stage).unwrap();
+        let attempts = run.progress()[stage].attempts;
+        let number = u32::from(idx) * 100 + attempts;
+        commands.extend([start(idx), finish(idx, attempts), fail(idx, attempts)]);
+        commands.extend([retry(Some(idx)), grant(number), reject(number)]);
+        commands.push(Command::NoteModelCall(ModelCallNote {
+            stage: StageIdx(idx),
+            attempt: attempts,
+            ordinal: 1,
+            call: call(),
+            outcome: CallOutcome::Failed { code: "model_timeout".into(), message: String::new() },
+        }));
+    }
+    commands
+}
+
+/// Every command in every state that plans of up to three stages reach, attempts bounded.
+#[test]
+fn every_command_in_every_state_keeps_the_invariants() {
+    let mut states_seen = 0;
+    for stages in ["-", "g", "--", "g-", "-g", "gg", "---", "g-g"] {
+        let mut queue = VecDeque::from([(run(stages), Vec::<Event>::new())]);
+        let mut seen: HashMap<String, ()> = HashMap::new();
+        while let Some((run, log)) = queue.pop_front() {
+            for command in every_command(&run) {
+                let mut next = run.clone();
+                let Ok(events) = give(&mut next, command.clone()) else { continue };
+                let too_many = next.progress().iter().any(|stage| stage.attempts > 2);
+                check_invariants(&run, &command, &events, &next);
+                let mut log = log.clone();
+                log.extend(events);
+                check_replay(&next, &log);
+                if !too_many
+                    && seen.insert(format!("{:?}{:?}", next.state, next.progress), ()).is_none()
+                {
+                    queue.push_back((next, log));
+                }
+            }
+        }
+        states_seen += seen.len();
+    }
+    assert!(states_seen > 300, "the walk reached {states_seen} states only");
+}
+
+#[track_caller]
+fn check_invariants(before: &Run, command: &Command, events: &[Event], after: &Run) {
+    let words = format!("{command:?} in {:?}", before.state);
+    let ended_before = before.status().is_final();
+    if ended_before && !events.is_empty() {
+        assert!(matches!(command, Command::Retry { .. }), "only a retry leaves the end: {words}");
+    }
+    if events.is_empty() {
+        assert_eq!(before, after, "without an event nothing changes: {words}");
+    }
+    if after.next_effect().is_some() {
+        let status = after.status();
+        assert!(matches!(status, Status::Queued | Status::Running), "{words}");
+    }
+    let waits = matches!(after.status(), Status::WaitingApproval);
+    assert!(!waits || after.open_gate().is_some(), "a waiting run has an open gate: {words}");
+    let decided: HashSet<_> = after.decided.iter().map(|(approval, _)| approval).collect();
+    assert_eq!(decided.len(), after.decided.len(), "a gate is decided at most once: {words}");
+}
+
+#[track_caller]
+fn check_replay(run: &Run, log: &[Event]) {
+    let created = Event::RunCreated(Arc::clone(&run.created));
+    let replayed = Run::replay(run.id.clone(), std::iter::once(&created).chain(log)).unwrap();
+    assert_eq!(replayed, *run, "a replay gives the same run");
+}

@@ -1,0 +1,93 @@
+//! What the engine is asked for, as it was said: checked by the engine, all problems of one request together.
+use std::time::Duration;
+
+use domain::model::Message;
+use domain::run::Verdict;
+use domain::{ApprovalId, Digest};
+use profile::FallbackPolicy;
+
+/// Longest request text, in bytes: with the artifacts of five stages it still fits into the context of the models that
+/// are in use.
+pub const REQUEST_TEXT_BYTES_MAX: usize = 256 << 10;
+/// Longest thread, brand or project identifier, in bytes.
+pub const BELONGING_BYTES_MAX: usize = 200;
+/// Most context variables at the start of a run.
+pub const VARIABLE_COUNT_MAX: usize = 64;
+/// Largest value of a context variable at the start of a run, in bytes of JSON.
+pub const VARIABLE_BYTES_MAX: usize = 64 << 10;
+/// Longest name of somebody who acts, in bytes.
+pub const ACTOR_BYTES_MAX: usize = 200;
+/// Longest comment or reason, in bytes.
+pub const COMMENT_BYTES_MAX: usize = 16 << 10;
+/// Longest idempotency key, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// Most messages of one chat.
+pub const CHAT_MESSAGE_COUNT_MAX: usize = 1_000;
+/// Largest chat, in bytes of all messages.
+pub const CHAT_BYTES_MAX: usize = 4 << 20;
+
+/// How the engine works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Attempts that may run at the same time, waiting for a model included.
+    pub attempt_count_max: usize,
+    /// How long open model calls may go on when the host shuts down.
+    pub shutdown_grace: Duration,
+    /// Longest time for one model call, its retries included, where a profile says nothing.
+    pub model_call_time_max: Duration,
+    /// What to do with modes that have no profile.
+    pub fallback: FallbackPolicy,
+    /// Provider for what names none.
+    pub default_provider: String,
+}
+
+/// Begin a run.
+#[derive(Debug, Clone, Default)]
+pub struct StartRun {
+    /// What is asked for; not blank, at most [`REQUEST_TEXT_BYTES_MAX`].
+    pub request_text: String,
+    /// Name of a profile.
+    pub mode: String,
+    /// The conversation that the run is part of.
+    pub thread_id: Option<String>,
+    /// The brand that it is about.
+    pub brand_id: Option<String>,
+    /// The project that it is part of.
+    pub project_id: Option<String>,
+    /// JSON object: texts of skills to replace.
+    pub skill_overrides: Option<serde_json::Value>,
+    /// JSON object: what is different for a stage.
+    pub stage_overrides: Option<serde_json::Value>,
+    /// Context variables to begin with.
+    pub variables: serde_json::Map<String, serde_json::Value>,
+    /// The same key with the same request gives the same run.
+    pub idempotency_key: Option<String>,
+}
+
+/// Decide a gate.
+#[derive(Debug, Clone)]
+pub struct GateDecision {
+    /// The question that is decided.
+    pub approval: ApprovalId,
+    /// Which way.
+    pub verdict: Verdict,
+    /// Who decides.
+    pub actor: String,
+    /// In which words.
+    pub comment: Option<String>,
+    /// What was looked at. `None`: whatever is there.
+    pub content_hash: Option<Digest>,
+}
+
+/// Talk to a model, outside of any run.
+#[derive(Debug, Clone)]
+pub struct ChatAsk {
+    /// At least one; at most [`CHAT_MESSAGE_COUNT_MAX`] with [`CHAT_BYTES_MAX`].
+    pub messages: Vec<Message>,
+    /// Name of a configured provider.
+    pub provider: Option<String>,
+    /// Name of one of its models.
+    pub model: Option<String>,
+    /// The session that the records count it to.
+    pub session_id: Option<String>,
+}

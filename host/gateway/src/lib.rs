@@ -1,0 +1,1 @@
+//! One question to a language model, one answer: limited, retried, counted.

@@ -1,0 +1,1 @@
+//! A workflow file: what was said, then what it means.

@@ -1,0 +1,1 @@
+//! Runs one stage in a closed box; the only crate that names Wasmtime.

@@ -1,0 +1,1 @@
+//! SQLite: event log, projections, journal of model calls, artifacts.

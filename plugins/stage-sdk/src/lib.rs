@@ -1,0 +1,1 @@
+//! The guest's side of the contract: what a stage's author depends on.
