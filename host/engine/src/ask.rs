@@ -39,6 +39,17 @@ pub struct Settings {
     pub fallback: FallbackPolicy,
     /// Provider for what names none.
     pub default_provider: String,
+    /// What happens to unfinished runs at the start.
+    pub drive_on_start: DriveOnStart,
+}
+
+/// What happens to unfinished runs when the engine starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriveOnStart {
+    /// They go on.
+    UnfinishedRuns,
+    /// They stay where they are until somebody asks something of them: for commands that only read.
+    Nothing,
 }
 
 /// Begin a run.

@@ -6,27 +6,39 @@
 //!
 //! Time, identifiers and randomness are made here and handed down. What this crate does not do: it does not know
 //! WebAssembly (a stage is run through [`domain::port::StageRunner`]), HTTP, or how anything looks.
+//!
+//! Invariant: an event is durable before its effect is visible, and everything spawned is joined at shutdown.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod ask;
 mod attempt;
+mod budget;
 mod chat;
 mod clock;
 mod commands;
 mod drive;
 mod error;
 mod files;
+mod lifecycle;
 mod live;
 mod models;
 mod preview;
 mod registry;
+mod request;
 mod start;
-mod tasks;
+#[cfg(test)]
+mod tests;
 
-pub use ask::{ChatAsk, GateDecision, Settings, StartRun};
+pub use ask::{
+    ACTOR_BYTES_MAX, BELONGING_BYTES_MAX, CHAT_BYTES_MAX, CHAT_MESSAGE_COUNT_MAX,
+    COMMENT_BYTES_MAX, ChatAsk, DriveOnStart, GateDecision, IDEMPOTENCY_KEY_BYTES_MAX,
+    REQUEST_TEXT_BYTES_MAX, Settings, StartRun, VARIABLE_BYTES_MAX, VARIABLE_COUNT_MAX,
+};
 pub use chat::{ChatAnswer, ChatDelta};
 pub use clock::Clock;
+pub use commands::Decided;
 pub use error::Error;
+pub use lifecycle::{Engine, Parts};
 pub use live::{Live, Subscription};
 pub use preview::PromptPreview;
-pub use start::Started;
+pub use start::{Existed, Started};

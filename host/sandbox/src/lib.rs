@@ -1,1 +1,111 @@
 //! Runs one stage in a closed box; the only crate that names Wasmtime.
+//!
+//! [`Sandbox`] implements both ports of `domain::port`: it runs stages and it knows plugins. It does not know who keeps
+//! a model's answers, what a run is, or in which order stages follow each other.
+//!
+//! Invariant: a guest reaches nothing but what its context holds and what `llm` and `log` offer. Whatever it does is a
+//! fault of its attempt; it never stops the host, and it never sees the machine.
+
+mod attempt;
+mod bindings;
+mod catalog;
+mod clock;
+mod component;
+mod convert;
+mod describe;
+mod engine;
+mod error;
+mod fault;
+mod files;
+mod guest;
+mod llm;
+mod log_book;
+mod machine;
+mod meter;
+mod output;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use domain::model::ModelRequest;
+use domain::plan::PluginRef;
+use domain::port::{
+    Attempt, BoxFuture, KnownPlugin, ModelPort, PluginCatalog, PluginError, StageJob, StageRunner,
+};
+use domain::{Digest, Fault};
+
+pub use engine::{EPOCH_TICK, MEMORY_BYTES_BOUND};
+pub use error::Error;
+
+use catalog::Catalog;
+use machine::Machine;
+
+/// Where a sandbox finds and keeps things.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Compiled code and what plugins say about themselves. May be deleted at any time.
+    pub cache_dir: PathBuf,
+    /// The `*.wasm` files that a person put there.
+    pub plugin_dir: PathBuf,
+    /// Copies of the plugins that runs are bound to.
+    pub pinned_dir: PathBuf,
+    /// Plugins inside the program: name and bytes.
+    pub bundled: &'static [(&'static str, &'static [u8])],
+    /// Stages at one time; further ones wait. Each takes address space, and memory only as it uses it.
+    pub instance_count_max: u32,
+}
+
+/// Runs stages and knows plugins. A clone is the same sandbox.
+#[derive(Clone)]
+pub struct Sandbox {
+    machine: Arc<Machine>,
+    catalog: Arc<Catalog>,
+}
+
+impl Sandbox {
+    /// Opens a sandbox. Compiles and runs nothing.
+    ///
+    /// # Errors
+    /// [`Error`] if this machine cannot run guests with this configuration.
+    pub fn open(config: Config) -> Result<Sandbox, Error> {
+        let machine = Arc::new(Machine::open(&config)?);
+        let catalog = Arc::new(Catalog::new(config, Arc::clone(&machine)));
+        Ok(Sandbox { machine, catalog })
+    }
+
+    /// Compares a component with the contract and asks it who it is. `place` names it in what is found.
+    ///
+    /// # Errors
+    /// [`PluginError::Unfit`] with everything that is wrong.
+    pub fn inspect(&self, bytes: &[u8], place: &str) -> Result<KnownPlugin, PluginError> {
+        self.catalog.inspect(bytes, place)
+    }
+}
+
+impl StageRunner for Sandbox {
+    fn run(&self, job: StageJob, models: Arc<dyn ModelPort>) -> BoxFuture<'_, Attempt> {
+        Box::pin(attempt::run(&self.machine, &self.catalog, job, models))
+    }
+
+    fn build_prompt(&self, job: StageJob) -> BoxFuture<'_, Result<ModelRequest, Fault>> {
+        Box::pin(attempt::build_prompt(&self.machine, &self.catalog, job))
+    }
+}
+
+impl PluginCatalog for Sandbox {
+    fn list(&self) -> (Vec<KnownPlugin>, Vec<PluginError>) {
+        self.catalog.list()
+    }
+
+    fn find(&self, reference: &PluginRef, base: Option<&str>) -> Result<KnownPlugin, PluginError> {
+        self.catalog.find(reference, base)
+    }
+
+    fn pin(&self, digest: &Digest) -> Result<(), PluginError> {
+        self.catalog.pin(digest)
+    }
+}

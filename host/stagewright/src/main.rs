@@ -1,1 +1,74 @@
-fn main() {}
+//! The program: command line, terminal, configuration, wiring, exit codes.
+//!
+//! Everything here is a client of the HTTP API: a command talks to the server that owns the data folder, or opens the
+//! engine in this process and talks to that, with the same code and the same output. What a run is and what may happen
+//! next is not known here.
+mod args;
+mod client;
+mod commands;
+mod config;
+mod error;
+mod follow;
+mod log;
+mod output;
+mod progress;
+mod prompt;
+mod render;
+mod session;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+use crate::config::{Config, Surroundings};
+use crate::error::{Error, Exit};
+use crate::output::Output;
+
+/// Threads that carry out tasks, at most. Stages mostly wait for a model, and guests compute for milliseconds; each
+/// further thread makes the start slower.
+const WORKER_THREAD_COUNT_MAX: usize = 8;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(shown) => {
+            // Help and the version are no errors; clap knows which stream each belongs to.
+            shown.print().ok();
+            return ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(Exit::Usage as u8));
+        }
+    };
+    let surroundings = Surroundings::of_process();
+    let output = Output::new(arguments.global.output, &surroundings);
+    match perform(arguments, &surroundings, &output) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output.error(&error);
+            error.exit().into()
+        }
+    }
+}
+
+fn perform(
+    arguments: Arguments,
+    surroundings: &Surroundings,
+    output: &Output,
+) -> Result<Exit, Error> {
+    if let Command::Completions { shell } = arguments.command {
+        return Ok(commands::completions(shell, output));
+    }
+    let config = Config::load(&arguments.flags(), surroundings)?;
+    log::begin(&config, &arguments.command)?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads.clamp(1, WORKER_THREAD_COUNT_MAX))
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Io { what: "no threads can be started".to_owned(), source })?;
+    let outcome = runtime.block_on(commands::perform(arguments.command, &config, output));
+    // Everything that works was joined by the command. What may be left is a thread that waits for a line to be typed,
+    // and that wait has no end.
+    runtime.shutdown_background();
+    outcome
+}

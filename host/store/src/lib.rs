@@ -1,1 +1,51 @@
 //! SQLite: event log, projections, journal of model calls, artifacts.
+//!
+//! One data folder, owned by one process at a time: the database, and under `runs/` files that a person may open. All
+//! writing goes through one thread ([`Store::append`] and its siblings), reading through a few others, so no caller's
+//! thread ever waits for the disk.
+//!
+//! Invariants: an append is on the disk when it returns, and stored as a whole or not at all; every projection, and
+//! every file under `runs/`, can be made again from the log and what was kept beside it.
+//!
+//! What this crate does not do: it decides nothing, makes no identifiers, and reads no clock.
+mod append;
+mod approvals;
+mod artifacts;
+mod attempts;
+mod calls;
+mod column;
+mod cursor;
+mod database;
+mod error;
+mod events;
+mod folder;
+mod project;
+mod readers;
+mod record;
+mod replay;
+mod run_files;
+mod runs;
+mod stages;
+mod start_keys;
+mod store;
+#[cfg(test)]
+mod tests;
+mod variables;
+mod writer;
+
+pub use append::{Append, Beside};
+pub use approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus};
+pub use artifacts::ArtifactRow;
+pub use attempts::AttemptRecord;
+pub use calls::{
+    CallAnswered, CallDetail, CallFilter, CallOrigin, CallRow, CallStarted, CallStatus, CallTiming,
+    Journaled, StageSpent, UsageSum,
+};
+pub use column::digest_of;
+pub use cursor::{Listed, PAGE_ROW_COUNT_MAX, Page};
+pub use error::Error;
+pub use folder::Owner;
+pub use runs::{FaultRow, RunFilter, RunRow};
+pub use stages::{StageRow, StageStatus, StageTimes};
+pub use start_keys::StartedWith;
+pub use store::Store;

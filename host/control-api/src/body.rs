@@ -1,0 +1,172 @@
+//! Reads the JSON body of a request: bounded, of the right type, without unknown fields, and with the place of what is
+//! wrong.
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_path_to_error::Segment;
+
+use crate::dto::{
+    ChatRequest, CommandRequest, DecisionRequest, PreviewRequest, ProblemItemDto, RetryRequest,
+    StartRunRequest,
+};
+use crate::{Code, Problem};
+
+/// Largest body of a request, in bytes: four times the longest request text, for what JSON adds to it and for the
+/// overrides.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Largest body of a chat, in bytes: the largest conversation that the engine takes, and what JSON adds to it.
+pub const CHAT_BODY_BYTES_MAX: usize = 6 << 20;
+/// How much of a body that is too large is read and thrown away, in bytes, so that a client that is still sending gets
+/// to read the answer instead of a broken connection.
+const DISCARDED_BYTES_MAX: usize = 8 << 20;
+
+/// What a request's body may be.
+pub(crate) trait RequestBody: DeserializeOwned {
+    /// Largest body, in bytes.
+    const BYTES_MAX: usize = BODY_BYTES_MAX;
+
+    /// What stands for a body that was left out, if it may be.
+    fn left_out() -> Option<Self> {
+        None
+    }
+}
+
+impl RequestBody for StartRunRequest {}
+impl RequestBody for PreviewRequest {}
+impl RequestBody for DecisionRequest {}
+
+impl RequestBody for ChatRequest {
+    const BYTES_MAX: usize = CHAT_BODY_BYTES_MAX;
+}
+
+impl RequestBody for CommandRequest {
+    fn left_out() -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
+impl RequestBody for RetryRequest {
+    fn left_out() -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
+/// Takes the body of a request.
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<T: RequestBody, S: Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(body, &parts.headers, T::BYTES_MAX).await?;
+        if bytes.is_empty()
+            && let Some(left_out) = T::left_out()
+        {
+            return Ok(Self(left_out));
+        }
+        expect_json(&parts.headers)?;
+        parse(&bytes).map(Self)
+    }
+}
+
+async fn read(body: Body, headers: &HeaderMap, bytes_max: usize) -> Result<Bytes, Problem> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let announced = announced.and_then(|length| length.parse::<usize>().ok()).unwrap_or(0);
+    if announced > bytes_max + DISCARDED_BYTES_MAX {
+        return Err(too_large(bytes_max));
+    }
+    let mut kept = Vec::with_capacity(announced.min(bytes_max));
+    let mut read_bytes = 0;
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|cause| {
+            let item = ProblemItemDto::at("body", format!("it ended early: {cause}"));
+            Problem::invalid(vec![item])
+        })?;
+        read_bytes += chunk.len();
+        if read_bytes > bytes_max + DISCARDED_BYTES_MAX {
+            break;
+        }
+        if read_bytes <= bytes_max {
+            kept.extend_from_slice(&chunk);
+        }
+    }
+    if read_bytes > bytes_max { Err(too_large(bytes_max)) } else { Ok(Bytes::from(kept)) }
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(
+        Code::BodyTooLarge,
+        format!("the body has more than {} KiB ({bytes_max} bytes)", bytes_max >> 10),
+    )
+    .with_hint(format!(
+        "send a smaller body; the text of a request may have {} KiB",
+        engine::REQUEST_TEXT_BYTES_MAX >> 10
+    ))
+}
+
+fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+    let essence = given.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    let is_json = essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"));
+    if is_json {
+        return Ok(());
+    }
+    let detail = match given {
+        Some(given) => format!("the content type of the body is `{given}`"),
+        None => "the body has no content type".to_owned(),
+    };
+    Err(Problem::new(Code::MediaTypeUnsupported, detail))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| refused(&pointer_to(error.path()), error.inner()))?;
+    deserializer.end().map_err(|error| refused("", &error))?;
+    Ok(value)
+}
+
+fn refused(pointer: &str, error: &serde_json::Error) -> Problem {
+    let mut item = ProblemItemDto::at_pointer(pointer, message_of(error));
+    item.line = u32::try_from(error.line()).ok().filter(|line| *line > 0);
+    item.column = u32::try_from(error.column()).ok().filter(|_| item.line.is_some());
+    match error.classify() {
+        Category::Data => Problem::invalid(vec![item]),
+        Category::Io | Category::Syntax | Category::Eof => {
+            // Where the JSON is broken, a line and a column help and a pointer does not.
+            item.pointer = None;
+            item.place = format!("{}:{}", error.line(), error.column());
+            Problem::new(Code::JsonMalformed, error.to_string()).with_items(vec![item])
+        }
+    }
+}
+
+/// The message without ` at line 1 column 2`, which has fields of its own.
+fn message_of(error: &serde_json::Error) -> String {
+    let whole = error.to_string();
+    let suffix = format!(" at line {} column {}", error.line(), error.column());
+    whole.strip_suffix(&suffix).unwrap_or(&whole).to_owned()
+}
+
+/// The place as a JSON pointer (RFC 6901).
+fn pointer_to(path: &serde_path_to_error::Path) -> String {
+    let mut pointer = String::new();
+    for segment in path.iter() {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}

@@ -1,0 +1,160 @@
+//! Events of a run's log.
+use domain::run::{CallOutcome, Created, Event, Recorded, StageResult};
+use domain::stage::Variable;
+use domain::{ArtifactRef, Fault, Plan, StageIdx};
+
+use super::line::line;
+use super::{moment, value};
+use crate::dto::{EventArtifactDto, EventDto, EventKindDto, FaultDto, VariableDto};
+
+/// An event of a run with this plan.
+pub(crate) fn event_dto(recorded: &Recorded, plan: &Plan) -> EventDto {
+    let what = kind(&recorded.event, plan);
+    EventDto {
+        seq: Some(recorded.seq),
+        version: recorded.version,
+        at: moment(recorded.at),
+        line: line(&what),
+        what,
+    }
+}
+
+fn kind(event: &Event, plan: &Plan) -> EventKindDto {
+    let key = |stage: &StageIdx| key_of(plan, *stage);
+    match event {
+        Event::RunCreated(created) => run_created(created),
+        Event::StageStarted { stage, attempt } => {
+            EventKindDto::StageStarted { stage: key(stage), attempt: *attempt }
+        }
+        Event::ModelAnswered { stage, attempt, ordinal, call, outcome } => {
+            model_answered(key(stage), *attempt, *ordinal, call.to_string(), outcome)
+        }
+        Event::StageFinished { stage, attempt, result } => {
+            stage_finished(key(stage), *attempt, result)
+        }
+        Event::StageFailed { stage, attempt, fault } => EventKindDto::StageFailed {
+            stage: key(stage),
+            attempt: *attempt,
+            fault: FaultDto::from(fault),
+        },
+        Event::GateOpened { stage, approval, content_hash } => EventKindDto::GateOpened {
+            stage: key(stage),
+            approval_id: approval.to_string(),
+            content_hash: content_hash.to_string(),
+        },
+        Event::GateGranted { stage, approval, decision } => EventKindDto::GateGranted {
+            stage: key(stage),
+            approval_id: approval.to_string(),
+            actor: decision.actor.clone(),
+            comment: decision.comment.clone(),
+        },
+        Event::GateRejected { stage, approval, decision } => EventKindDto::GateRejected {
+            stage: key(stage),
+            approval_id: approval.to_string(),
+            actor: decision.actor.clone(),
+            comment: decision.comment.clone(),
+        },
+        Event::PauseRequested { actor } => EventKindDto::PauseRequested { actor: actor.clone() },
+        Event::RunPaused => EventKindDto::RunPaused {},
+        Event::RunResumed { actor } => EventKindDto::RunResumed { actor: actor.clone() },
+        Event::RunRetried { from, actor } => {
+            EventKindDto::RunRetried { stage: key(from), actor: actor.clone() }
+        }
+        Event::RunCompleted => EventKindDto::RunCompleted {},
+        Event::RunFailed { stage, fault } => {
+            EventKindDto::RunFailed { stage: key(stage), fault: FaultDto::from(fault) }
+        }
+        Event::RunCanceled { actor, reason } => {
+            EventKindDto::RunCanceled { actor: actor.clone(), reason: reason.clone() }
+        }
+    }
+}
+
+/// The key of a stage. A log written for another plan than the run's cannot be; its number is better than nothing.
+fn key_of(plan: &Plan, stage: StageIdx) -> String {
+    plan.stage(stage).map_or_else(|| format!("#{}", stage.0), |planned| planned.key.to_string())
+}
+
+fn run_created(created: &Created) -> EventKindDto {
+    let plan = &created.plan;
+    EventKindDto::RunCreated {
+        requested_mode: plan.requested_mode.to_string(),
+        effective_mode: plan.effective_mode.to_string(),
+        fallback_applied: plan.fallback.is_some(),
+        profile_version: plan.profile_version.clone(),
+        stages: plan.stages.iter().map(|stage| stage.key.to_string()).collect(),
+        variables: created.variables.iter().map(VariableDto::from).collect(),
+    }
+}
+
+fn model_answered(
+    stage: String,
+    attempt: u32,
+    ordinal: u32,
+    call_id: String,
+    outcome: &CallOutcome,
+) -> EventKindDto {
+    let (mut model, mut input_tokens, mut output_tokens) = (None, None, None);
+    let (mut error_code, mut error_message) = (None, None);
+    match outcome {
+        CallOutcome::Answered { model: name, input_tokens: input, output_tokens: output } => {
+            model = Some(name.clone());
+            input_tokens = *input;
+            output_tokens = *output;
+        }
+        CallOutcome::Failed { code, message } => {
+            error_code = Some(code.clone());
+            error_message = Some(message.clone());
+        }
+    }
+    EventKindDto::ModelAnswered {
+        stage,
+        attempt,
+        ordinal,
+        call_id,
+        model,
+        input_tokens,
+        output_tokens,
+        error_code,
+        error_message,
+    }
+}
+
+fn stage_finished(stage: String, attempt: u32, result: &StageResult) -> EventKindDto {
+    EventKindDto::StageFinished {
+        stage,
+        attempt,
+        summary: result.summary.clone(),
+        artifacts: result.artifacts.iter().map(EventArtifactDto::from).collect(),
+        variables: result.variables.iter().map(VariableDto::from).collect(),
+        content_hash: result.content_hash.to_string(),
+    }
+}
+
+impl From<&ArtifactRef> for EventArtifactDto {
+    fn from(artifact: &ArtifactRef) -> Self {
+        Self {
+            name: artifact.name.to_string(),
+            media_type: artifact.media_type.clone(),
+            digest: artifact.digest.to_string(),
+            size_bytes: artifact.size_bytes,
+        }
+    }
+}
+
+impl From<&Variable> for VariableDto {
+    fn from(variable: &Variable) -> Self {
+        Self { name: variable.name.to_string(), value: value(&variable.value) }
+    }
+}
+
+impl From<&Fault> for FaultDto {
+    fn from(fault: &Fault) -> Self {
+        Self {
+            error_code: fault.kind.code().to_owned(),
+            error_message: fault.message.clone(),
+            retryable: fault.kind.is_retryable(),
+            plugin_code: fault.kind.plugin_code().map(str::to_owned),
+        }
+    }
+}

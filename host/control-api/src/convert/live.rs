@@ -1,0 +1,34 @@
+//! What happens right now.
+use engine::Live;
+
+use crate::dto::LiveDto;
+
+impl LiveDto {
+    /// What is shown of it; `None` where it only says that the log has to be read.
+    pub(crate) fn shown(live: Live) -> Option<Self> {
+        match live {
+            Live::Appended | Live::Lagged => None,
+            Live::CallStarted { stage, attempt, ordinal, provider, model } => {
+                let stage = stage.to_string();
+                Some(LiveDto::ModelCallStarted { stage, attempt, ordinal, provider, model })
+            }
+            Live::Text { stage, attempt, ordinal, text } => {
+                Some(LiveDto::ModelText { stage: stage.to_string(), attempt, ordinal, text })
+            }
+            Live::Reasoning { stage, attempt, ordinal, text } => {
+                Some(LiveDto::ModelReasoning { stage: stage.to_string(), attempt, ordinal, text })
+            }
+        }
+    }
+
+    /// The question that it belongs to: stage, attempt, ordinal.
+    pub(crate) fn question(&self) -> (&str, u32, u32) {
+        match self {
+            LiveDto::ModelCallStarted { stage, attempt, ordinal, .. }
+            | LiveDto::ModelText { stage, attempt, ordinal, .. }
+            | LiveDto::ModelReasoning { stage, attempt, ordinal, .. } => {
+                (stage, *attempt, *ordinal)
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What goes over the wire: the bodies of requests and answers, for the server and for its clients alike.
+//!
+//! Plain records without behavior. Answers may gain fields, so clients must skip what they do not know; requests refuse
+//! unknown fields, so that a misspelled one is not silently without effect. How rows and domain types become these
+//! records is in `convert`.
+mod approval;
+mod call;
+mod chat;
+mod event;
+mod plan;
+mod plugin;
+mod problem;
+mod profile;
+mod provider;
+mod run;
+mod system;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use approval::{
+    ApprovalDetailDto, ApprovalDto, ApprovalStatusDto, DecidedDto, DecisionRequest,
+};
+pub use call::{
+    CallDetailDto, CallDto, CallStatusDto, CallUsageDto, ModelAnswerDto, ModelMessageDto,
+    ModelRequestDto, PromptDto, ResponseFormatDto, RoleDto,
+};
+pub use chat::{ChatDeltaDto, ChatMessageDto, ChatRequest, ChatResponseDto};
+pub use event::{EventArtifactDto, EventDto, EventKindDto, LiveDto};
+pub use plan::{FallbackDto, GateDto, LimitsDto, ModelChoiceDto, PlanDto, PlannedStageDto};
+pub use plugin::{ArtifactSpecDto, PluginDto, PluginListDto, PluginRefDto, UnusablePluginDto};
+pub use problem::{ProblemDto, ProblemItemDto};
+pub use profile::{PreviewDto, PreviewRequest, ProfileDto, ProfileSummaryDto};
+pub use provider::{ProviderCheckDto, ProviderDto, ProviderModelDto};
+pub use run::{
+    ArtifactDto, CommandRequest, CommandedDto, FaultDto, RetryRequest, RunDto, RunStatusDto,
+    RunSummaryDto, StageDto, StageStatusDto, StartRunRequest, StartedRunDto, TimingDto, UsageDto,
+    VariableDto,
+};
+pub use system::{CheckDto, HealthDto, ReadyDto};
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ListDto<T> {
+    /// The items of this page.
+    pub items: Vec<T>,
+    /// `cursor` of the next page; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// An amount of money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CostDto {
+    /// US dollars as a decimal number, exact, e.g. `0.00125`.
+    pub usd: String,
+    /// The same in billionths of a US dollar.
+    pub nano_usd: u64,
+}

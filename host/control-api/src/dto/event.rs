@@ -1,0 +1,252 @@
+//! What has happened to a run, one record per event; and what happens right now and is not kept.
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{FaultDto, VariableDto};
+
+/// An event of a run's log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EventDto {
+    /// Place in the log of the whole data folder; grows, with gaps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<i64>,
+    /// Place in the log of the run: 1, 2, 3 and so on. Also the id of the server-sent event.
+    pub version: u64,
+    /// When it was decided (RFC 3339).
+    pub at: String,
+    /// The event in one line for people.
+    pub line: String,
+    /// What happened: `kind`, and its `data`.
+    #[serde(flatten)]
+    pub what: EventKindDto,
+}
+
+/// What happened: `{"kind": "stage_started", "data": {"stage": "research", "attempt": 1}}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+pub enum EventKindDto {
+    /// The run exists.
+    RunCreated {
+        /// The mode that was asked for.
+        requested_mode: String,
+        /// The profile that is carried out.
+        effective_mode: String,
+        /// Whether the two differ because of the fallback.
+        fallback_applied: bool,
+        /// Version of the profile.
+        profile_version: String,
+        /// The stages, in order.
+        stages: Vec<String>,
+        /// Context variables that it starts with.
+        variables: Vec<VariableDto>,
+    },
+    /// An attempt at a stage has begun.
+    StageStarted {
+        /// The stage.
+        stage: String,
+        /// 1 for the first attempt.
+        attempt: u32,
+    },
+    /// A model answered a stage's question, or finally did not.
+    ModelAnswered {
+        /// The stage.
+        stage: String,
+        /// The attempt.
+        attempt: u32,
+        /// 1 for the first question of the attempt.
+        ordinal: u32,
+        /// Names the record of the call.
+        call_id: String,
+        /// The model that answered; null if none did.
+        model: Option<String>,
+        /// Tokens of the prompt.
+        input_tokens: Option<u64>,
+        /// Tokens of the answer.
+        output_tokens: Option<u64>,
+        /// Stable code of what went wrong; null if there is an answer.
+        error_code: Option<String>,
+        /// What went wrong.
+        error_message: Option<String>,
+    },
+    /// An attempt gave a result.
+    StageFinished {
+        /// The stage.
+        stage: String,
+        /// The attempt.
+        attempt: u32,
+        /// One line for people.
+        summary: String,
+        /// What it made.
+        artifacts: Vec<EventArtifactDto>,
+        /// Context variables that it sets.
+        variables: Vec<VariableDto>,
+        /// Digest over the artifacts.
+        content_hash: String,
+    },
+    /// An attempt failed.
+    StageFailed {
+        /// The stage.
+        stage: String,
+        /// The attempt.
+        attempt: u32,
+        /// Why.
+        #[serde(flatten)]
+        fault: FaultDto,
+    },
+    /// A person is asked.
+    GateOpened {
+        /// The stage whose result is to be looked at.
+        stage: String,
+        /// Names the question.
+        approval_id: String,
+        /// Digest of what is to be looked at.
+        content_hash: String,
+    },
+    /// A person said yes.
+    GateGranted {
+        /// The stage.
+        stage: String,
+        /// The question.
+        approval_id: String,
+        /// Who decided.
+        actor: String,
+        /// In which words.
+        comment: Option<String>,
+    },
+    /// A person said no.
+    GateRejected {
+        /// The stage.
+        stage: String,
+        /// The question.
+        approval_id: String,
+        /// Who decided.
+        actor: String,
+        /// In which words.
+        comment: Option<String>,
+    },
+    /// The run will pause when the running attempt is done.
+    PauseRequested {
+        /// Who asked.
+        actor: String,
+    },
+    /// The run has paused.
+    RunPaused {},
+    /// The run goes on.
+    RunResumed {
+        /// Who asked.
+        actor: String,
+    },
+    /// Stages are done again.
+    RunRetried {
+        /// The first of them.
+        stage: String,
+        /// Who asked.
+        actor: String,
+    },
+    /// Everything is done.
+    RunCompleted {},
+    /// A stage failed for good.
+    RunFailed {
+        /// The stage.
+        stage: String,
+        /// Why.
+        #[serde(flatten)]
+        fault: FaultDto,
+    },
+    /// Somebody called it off.
+    RunCanceled {
+        /// Who.
+        actor: String,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+}
+
+impl EventKindDto {
+    /// The event's name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            EventKindDto::RunCreated { .. } => "run_created",
+            EventKindDto::StageStarted { .. } => "stage_started",
+            EventKindDto::ModelAnswered { .. } => "model_answered",
+            EventKindDto::StageFinished { .. } => "stage_finished",
+            EventKindDto::StageFailed { .. } => "stage_failed",
+            EventKindDto::GateOpened { .. } => "gate_opened",
+            EventKindDto::GateGranted { .. } => "gate_granted",
+            EventKindDto::GateRejected { .. } => "gate_rejected",
+            EventKindDto::PauseRequested { .. } => "pause_requested",
+            EventKindDto::RunPaused {} => "run_paused",
+            EventKindDto::RunResumed { .. } => "run_resumed",
+            EventKindDto::RunRetried { .. } => "run_retried",
+            EventKindDto::RunCompleted {} => "run_completed",
+            EventKindDto::RunFailed { .. } => "run_failed",
+            EventKindDto::RunCanceled { .. } => "run_canceled",
+        }
+    }
+}
+
+/// An artifact that a stage made, without its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EventArtifactDto {
+    /// Its file name.
+    pub name: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Digest of its text.
+    pub digest: String,
+    /// Size of its text, in bytes.
+    pub size_bytes: u64,
+}
+
+/// Something that happens right now, of which the log will have only the outcome. Sent without an id, and not again
+/// after a reconnect. The `event:` field of the server-sent event is the `kind`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum LiveDto {
+    /// A model is being asked.
+    ModelCallStarted {
+        /// The stage.
+        stage: String,
+        /// The attempt.
+        attempt: u32,
+        /// 1 for the first question of the attempt.
+        ordinal: u32,
+        /// The provider.
+        provider: String,
+        /// The model.
+        model: String,
+    },
+    /// A piece of the model's answer.
+    ModelText {
+        /// The stage.
+        stage: String,
+        /// The attempt.
+        attempt: u32,
+        /// The question.
+        ordinal: u32,
+        /// The piece.
+        text: String,
+    },
+    /// A piece of the model's reasoning.
+    ModelReasoning {
+        /// The stage.
+        stage: String,
+        /// The attempt.
+        attempt: u32,
+        /// The question.
+        ordinal: u32,
+        /// The piece.
+        text: String,
+    },
+}
+
+impl LiveDto {
+    /// Its name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            LiveDto::ModelCallStarted { .. } => "model_call_started",
+            LiveDto::ModelText { .. } => "model_text",
+            LiveDto::ModelReasoning { .. } => "model_reasoning",
+        }
+    }
+}

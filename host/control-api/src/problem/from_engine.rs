@@ -1,0 +1,134 @@
+//! How the errors of the crates below become problems.
+use axum::http::{HeaderValue, header};
+use domain::model::{ModelError, ModelErrorKind};
+use domain::port::PluginError;
+use profile::{Place, Problems};
+
+use crate::dto::ProblemItemDto;
+use crate::{Code, Problem};
+
+impl From<engine::Error> for Problem {
+    fn from(error: engine::Error) -> Self {
+        Problem::from(&error)
+    }
+}
+
+impl From<&engine::Error> for Problem {
+    fn from(error: &engine::Error) -> Self {
+        let said = error.to_string();
+        match error {
+            engine::Error::Invalid(problems) => Problem::invalid(items(problems)),
+            engine::Error::UnknownRun(_) => Problem::new(Code::RunUnknown, said),
+            engine::Error::UnknownApproval(_) => Problem::new(Code::ApprovalUnknown, said),
+            engine::Error::UnknownStage { .. } => Problem::new(Code::StageUnknown, said),
+            engine::Error::Refused { refusal, .. } => Problem::new(Code::from(refusal), said),
+            engine::Error::IdempotencyConflict { .. } => {
+                Problem::new(Code::IdempotencyConflict, said)
+            }
+            engine::Error::ArtifactsMissing { .. } => Problem::new(Code::ArtifactsMissing, said),
+            engine::Error::Fault(fault) => match Code::from(&fault.kind) {
+                Code::HostFailure => Problem::hidden(Code::HostFailure, said),
+                code => Problem::new(code, said),
+            },
+            engine::Error::Model(error) => Problem::from(error),
+            engine::Error::Plugin(error) => Problem::from(error),
+            engine::Error::ShuttingDown => Problem::new(Code::ShuttingDown, said),
+            engine::Error::Store(error) => Problem::from(error),
+        }
+    }
+}
+
+impl From<&ModelError> for Problem {
+    /// The message of a provider's error says what to do and never holds a key, so the caller gets it.
+    fn from(error: &ModelError) -> Self {
+        let problem = Problem::new(Code::from(error.kind), error.message.clone());
+        match error.kind {
+            ModelErrorKind::RateLimited { retry_after_ms: Some(wait_ms) } => {
+                let seconds = HeaderValue::from(wait_ms.div_ceil(1_000));
+                problem.with_header(header::RETRY_AFTER, seconds)
+            }
+            ModelErrorKind::RateLimited { retry_after_ms: None }
+            | ModelErrorKind::Unavailable
+            | ModelErrorKind::Timeout
+            | ModelErrorKind::BadResponse
+            | ModelErrorKind::Rejected
+            | ModelErrorKind::Unauthorized
+            | ModelErrorKind::ModelNotFound
+            | ModelErrorKind::QuotaExhausted
+            | ModelErrorKind::ContextTooLong
+            | ModelErrorKind::BudgetExhausted
+            | ModelErrorKind::NotGranted
+            | ModelErrorKind::Canceled => problem,
+        }
+    }
+}
+
+impl From<&PluginError> for Problem {
+    fn from(error: &PluginError) -> Self {
+        match error {
+            PluginError::Unknown { known, .. } if known.is_empty() => {
+                Problem::new(Code::PluginUnknown, error.to_string())
+            }
+            PluginError::Unknown { known, .. } => {
+                let detail = format!("{error}: there are {}", known.join(", "));
+                Problem::new(Code::PluginUnknown, detail)
+            }
+            PluginError::Unfit { place, findings } => {
+                let item = |finding: &String| ProblemItemDto::at(place.clone(), finding.clone());
+                Problem::new(Code::PluginUnusable, error.to_string())
+                    .with_items(findings.iter().map(item).collect())
+            }
+            PluginError::Io { .. } => Problem::hidden(Code::Internal, error.to_string()),
+        }
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        Problem::from(&error)
+    }
+}
+
+impl From<&store::Error> for Problem {
+    fn from(error: &store::Error) -> Self {
+        let code = match error {
+            store::Error::BadCursor => return Problem::new(Code::CursorInvalid, error.to_string()),
+            store::Error::Locked { .. } => Code::DataFolderLocked,
+            store::Error::ReadOnly { .. } => Code::DataFolderReadOnly,
+            store::Error::Full { .. } => Code::DiskFull,
+            store::Error::Closed => Code::ShuttingDown,
+            // The engine settles these two itself: that they arrive here is a fault of the program.
+            store::Error::Conflict { .. } | store::Error::StartKeyTaken { .. } => Code::Internal,
+            store::Error::Damaged { .. }
+            | store::Error::Newer { .. }
+            | store::Error::Io { .. }
+            | store::Error::Database { .. } => Code::Internal,
+        };
+        Problem::hidden(code, error.to_string())
+    }
+}
+
+fn items(problems: &Problems) -> Vec<ProblemItemDto> {
+    problems.items().iter().map(ProblemItemDto::from).collect()
+}
+
+impl From<&profile::Problem> for ProblemItemDto {
+    fn from(problem: &profile::Problem) -> Self {
+        let message = problem.message.clone();
+        let mut item = match &problem.place {
+            Place::Pointer(pointer) => ProblemItemDto::at_pointer(pointer.clone(), message),
+            Place::File { path, line, column } => ProblemItemDto {
+                file: Some(path.clone()),
+                line: Some(*line),
+                column: Some(*column),
+                ..ProblemItemDto::at(problem.place.to_string(), message)
+            },
+            Place::FileOnly { path } => ProblemItemDto {
+                file: Some(path.clone()),
+                ..ProblemItemDto::at(path.clone(), message)
+            },
+        };
+        item.hint = problem.hint.clone();
+        item
+    }
+}

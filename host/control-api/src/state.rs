@@ -1,0 +1,45 @@
+//! What every handler works with.
+use std::sync::Arc;
+
+use engine::Engine;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{Access, Code, Problem};
+
+/// Most event streams that may be open at the same time. Each holds a connection, a place in the engine's broadcast
+/// and a few KiB; the bound keeps a client that forgets to close its streams from using up the process's files.
+pub const STREAM_COUNT_MAX: usize = 512;
+
+/// What every handler works with. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    pub(crate) engine: Engine,
+    pub(crate) access: Access,
+    streams: Arc<Semaphore>,
+}
+
+impl ApiState {
+    /// The API of an engine, for whoever the rules let in.
+    pub fn new(engine: Engine, access: Access) -> Self {
+        Self { engine, access, streams: Arc::new(Semaphore::new(STREAM_COUNT_MAX)) }
+    }
+
+    /// Room for one event stream, until the permit is dropped.
+    pub(crate) fn stream_permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
+            let detail = format!("{STREAM_COUNT_MAX} event streams are open");
+            Problem::new(Code::TooManyStreams, detail)
+        })
+    }
+
+    /// Does work that waits for the disk or computes for long, without holding up other requests.
+    pub(crate) async fn off_the_loop<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Engine) -> T + Send + 'static,
+    {
+        let engine = self.engine.clone();
+        let done = tokio::task::spawn_blocking(move || work(&engine)).await;
+        done.map_err(|panic| Problem::hidden(Code::Internal, panic.to_string()))
+    }
+}

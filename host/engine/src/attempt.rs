@@ -1,0 +1,172 @@
+//! One attempt at a stage: what the stage is told, and what becomes of what it gives back.
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use domain::plan::PlannedStage;
+use domain::port::{Attempt, Consumed, StageJob};
+use domain::run::{Command, Run, StageResult};
+use domain::stage::{EarlierArtifact, StageContext, StageLog, StageOutput};
+use domain::{Artifact, ArtifactRef, Digest, Fault, FaultKind, StageIdx};
+use futures_util::FutureExt as _;
+use store::{AttemptRecord, Beside};
+
+use crate::Error;
+use crate::drive::AttemptStep;
+use crate::lifecycle::Inner;
+use crate::models::AttemptModels;
+use crate::registry::RunCell;
+
+impl Inner {
+    /// Runs an attempt and commits how it ended. An attempt that was interrupted leaves no event: it runs again from
+    /// its start, and its kept answers are replayed.
+    pub(crate) async fn run_attempt(
+        self: &Arc<Self>,
+        cell: &Arc<RunCell>,
+        step: AttemptStep,
+        queue_ms: u64,
+    ) -> Result<(), Error> {
+        let started_at = self.parts.clock.now();
+        let AttemptStep { run, stage, attempt, stop } = step;
+        let planned = run.plan().stage(stage).expect("a run is driven within its plan");
+        let job = self.job(&run, stage, planned, attempt).await?;
+        let models = Arc::new(AttemptModels::open(self, cell, &run, stage, attempt).await?);
+        let work = AssertUnwindSafe(self.parts.runner.run(job, models.clone())).catch_unwind();
+        let ended = tokio::select! {
+            biased;
+            ended = work => ended,
+            () = stop.cancelled() => return Ok(()),
+            () = self.giving_up.cancelled() => return Ok(()),
+        };
+        let Attempt { outcome, log, consumed } = ended.unwrap_or_else(|panic| panicked(&*panic));
+        if models.was_interrupted() {
+            return Ok(());
+        }
+        let record = AttemptRecord {
+            run: cell.id.clone(),
+            stage: planned.key.clone(),
+            attempt,
+            log,
+            consumed,
+            queue_ms,
+            started_at,
+            ended_at: self.parts.clock.now(),
+        };
+        self.keep_ending(cell, stage, record, outcome).await
+    }
+
+    async fn keep_ending(
+        self: &Arc<Self>,
+        cell: &Arc<RunCell>,
+        stage: StageIdx,
+        record: AttemptRecord,
+        outcome: Result<StageOutput, Fault>,
+    ) -> Result<(), Error> {
+        let attempt = record.attempt;
+        let mut beside = Vec::new();
+        let command = match outcome {
+            Ok(output) => {
+                let result = kept(output, &mut beside);
+                let approval = self.parts.clock.new_approval_id();
+                Command::FinishStage { stage, attempt, result, approval }
+            }
+            Err(fault) => Command::FailStage { stage, attempt, fault },
+        };
+        beside.push(Beside::AttemptEnded(record));
+        self.commit_patiently(cell, command, beside).await.map(drop)
+    }
+
+    /// What a stage at this position is told.
+    pub(crate) async fn job(
+        &self,
+        run: &Run,
+        stage: StageIdx,
+        planned: &PlannedStage,
+        attempt: u32,
+    ) -> Result<StageJob, Error> {
+        let earlier = run.artifacts_before(stage);
+        let digests = earlier.iter().map(|(_, artifact)| artifact.digest.clone()).collect();
+        let bodies = self.parts.store.bodies(digests).await?;
+        let artifacts = earlier.iter().zip(bodies).map(|((maker, artifact), body)| {
+            let maker =
+                run.plan().stage(*maker).expect("an artifact is made by a stage of the plan");
+            EarlierArtifact {
+                stage: maker.key.clone(),
+                artifact: Artifact {
+                    name: artifact.name.clone(),
+                    media_type: artifact.media_type.clone(),
+                    body,
+                },
+            }
+        });
+        let context = StageContext {
+            request_text: run.created().request_text.clone(),
+            run_id: run.id().clone(),
+            belonging: run.created().belonging.clone(),
+            stage_key: planned.key.clone(),
+            attempt,
+            settings: planned.settings.clone(),
+            variables: run.variables().to_vec(),
+            artifacts: artifacts.collect(),
+            skills: planned.skills.clone(),
+            revision: None,
+        };
+        Ok(StageJob {
+            plugin: planned.plugin.clone(),
+            context,
+            limits: planned.limits.clone(),
+            makes: planned.makes.clone(),
+        })
+    }
+}
+
+/// The result without its texts, which go beside it.
+fn kept(output: StageOutput, beside: &mut Vec<Beside>) -> StageResult {
+    let mut body = |text: String| {
+        let digest = store::digest_of(text.as_bytes());
+        beside.push(Beside::Body { digest: digest.clone(), text });
+        digest
+    };
+    let artifacts: Vec<ArtifactRef> = output
+        .artifacts
+        .into_iter()
+        .map(|artifact| ArtifactRef {
+            name: artifact.name,
+            media_type: artifact.media_type,
+            size_bytes: artifact.body.len() as u64,
+            digest: body(artifact.body),
+        })
+        .collect();
+    let data = body(output.data.as_str().to_owned());
+    let content_hash = content_hash(&artifacts);
+    StageResult {
+        artifacts,
+        data,
+        summary: output.summary,
+        variables: output.variables,
+        content_hash,
+    }
+}
+
+/// What a reviewer's decision is bound to: the digest over one line `<name> <digest>` for each artifact, in the order
+/// in which the stage gave them.
+fn content_hash(artifacts: &[ArtifactRef]) -> Digest {
+    let lines: String = artifacts
+        .iter()
+        .map(|artifact| format!("{} {}\n", artifact.name, artifact.digest))
+        .collect();
+    store::digest_of(lines.as_bytes())
+}
+
+/// A defect of the host ends the attempt, not the host.
+fn panicked(panic: &(dyn Any + Send)) -> Attempt {
+    let words = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message");
+    let message = format!("the host panicked while it ran the stage: {words}");
+    tracing::error!("{message}");
+    let fault = Fault { kind: FaultKind::Host, message };
+    Attempt { outcome: Err(fault), log: StageLog::default(), consumed: Consumed::default() }
+}

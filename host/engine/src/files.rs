@@ -1,0 +1,79 @@
+//! Keeps the files that a person may open up to date with the log. They follow their events by moments and are never
+//! read back: what is missing or old after a crash is written again at the next start.
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use domain::RunId;
+use domain::run::Event;
+use store::Store;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Runs whose files are older than their log.
+pub(crate) struct RunFiles {
+    waiting: Mutex<BTreeSet<RunId>>,
+    /// Runs that wait or are being written.
+    open: watch::Sender<usize>,
+}
+
+impl RunFiles {
+    pub(crate) fn new() -> Self {
+        Self { waiting: Mutex::new(BTreeSet::new()), open: watch::Sender::new(0) }
+    }
+
+    /// Whether an event changes what the files say.
+    pub(crate) fn shows(event: &Event) -> bool {
+        match event {
+            Event::StageStarted { .. } | Event::ModelAnswered { .. } => false,
+            Event::RunCreated(_)
+            | Event::StageFinished { .. }
+            | Event::StageFailed { .. }
+            | Event::GateOpened { .. }
+            | Event::GateGranted { .. }
+            | Event::GateRejected { .. }
+            | Event::PauseRequested { .. }
+            | Event::RunPaused
+            | Event::RunResumed { .. }
+            | Event::RunRetried { .. }
+            | Event::RunCompleted
+            | Event::RunFailed { .. }
+            | Event::RunCanceled { .. } => true,
+        }
+    }
+
+    /// Has the files of a run written soon.
+    pub(crate) fn mark(&self, run: &RunId) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.insert(run.clone()) {
+            self.open.send_modify(|open| *open += 1);
+        }
+    }
+
+    /// Waits until all that was marked is on disk, or could not be written.
+    pub(crate) async fn flushed(&self) {
+        // The sender lives as long as `self`, so that this cannot fail.
+        self.open.subscribe().wait_for(|open| *open == 0).await.ok();
+    }
+
+    /// Writes until `stop`, and then what is left.
+    pub(crate) async fn write(&self, store: &Store, stop: CancellationToken) {
+        let mut open = self.open.subscribe();
+        loop {
+            let next = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
+            if let Some(run) = next {
+                if let Err(error) = store.write_run_files(&run).await {
+                    tracing::error!(run.id = %run, %error, "the files of `{run}` could not be written; the next start tries again");
+                }
+                self.open.send_modify(|open| *open -= 1);
+                continue;
+            }
+            if stop.is_cancelled() {
+                return;
+            }
+            tokio::select! {
+                _ = open.wait_for(|open| *open > 0) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+}

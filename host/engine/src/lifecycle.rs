@@ -1,0 +1,223 @@
+//! The engine from its start to its end: what it is made of, and the tasks that are joined when it stops.
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use domain::RunId;
+use domain::port::{PluginCatalog, StageRunner};
+use domain::run::{Command, RunState, Status};
+use gateway::Gateway;
+use profile::Library;
+use store::{Beside, Store};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::files::RunFiles;
+use crate::registry::{Registry, RunCell};
+use crate::{Clock, DriveOnStart, Error, Settings, Subscription};
+
+/// What the engine works with.
+pub struct Parts {
+    /// Keeps everything.
+    pub store: Store,
+    /// Asks models.
+    pub gateway: Gateway,
+    /// Runs stages.
+    pub runner: Arc<dyn StageRunner>,
+    /// Knows the plugins.
+    pub catalog: Arc<dyn PluginCatalog>,
+    /// Where profiles lie beside those that are shipped.
+    pub profile_folders: Vec<PathBuf>,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+/// Carries runs out. Cheap to clone; clones are the same engine.
+#[derive(Clone)]
+pub struct Engine(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) parts: Parts,
+    pub(crate) settings: Settings,
+    pub(crate) registry: Registry,
+    /// One permit for each attempt that may run.
+    pub(crate) slots: Arc<Semaphore>,
+    files: RunFiles,
+    tasks: TaskTracker,
+    /// Nothing new begins.
+    pub(crate) draining: CancellationToken,
+    /// What still runs is given up.
+    pub(crate) giving_up: CancellationToken,
+    file_writer: TaskTracker,
+    file_writer_stop: CancellationToken,
+}
+
+impl Engine {
+    /// Starts the engine; unfinished runs go on by themselves unless the settings say otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the log cannot be read.
+    pub async fn start(parts: Parts, settings: Settings) -> Result<Engine, Error> {
+        let engine = Engine(Arc::new(Inner {
+            slots: Arc::new(Semaphore::new(settings.attempt_count_max.max(1))),
+            parts,
+            settings,
+            registry: Registry::default(),
+            files: RunFiles::new(),
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            giving_up: CancellationToken::new(),
+            file_writer: TaskTracker::new(),
+            file_writer_stop: CancellationToken::new(),
+        }));
+        let inner = &engine.0;
+        let writing = Arc::clone(inner);
+        inner.file_writer.spawn(async move {
+            let stop = writing.file_writer_stop.clone();
+            writing.files.write(&writing.parts.store, stop).await;
+        });
+        inner.file_writer.close();
+        if inner.settings.drive_on_start == DriveOnStart::UnfinishedRuns {
+            let stale = inner.parts.store.runs_with_stale_files().await?;
+            stale.iter().for_each(|run| inner.files.mark(run));
+            for run in inner.parts.store.active_runs().await? {
+                inner.begin_driving(&inner.registry.cell(&run)).await;
+            }
+        }
+        Ok(engine)
+    }
+
+    /// Begins nothing new, lets open model calls end within the grace of the settings, and joins every task. What is
+    /// not done then goes on at the next start.
+    pub async fn shutdown(&self) {
+        let inner = &self.0;
+        inner.draining.cancel();
+        inner.tasks.close();
+        if tokio::time::timeout(inner.settings.shutdown_grace, inner.tasks.wait()).await.is_err() {
+            inner.giving_up.cancel();
+            inner.tasks.wait().await;
+        }
+        inner.file_writer_stop.cancel();
+        inner.file_writer.wait().await;
+    }
+
+    /// Waits until the files of all runs are on disk as the log has them.
+    pub async fn flush_files(&self) {
+        self.0.files.flushed().await;
+    }
+
+    /// Watches a run. Subscribe first and read the log second, so that nothing falls in between.
+    pub fn subscribe(&self, run: &RunId) -> Subscription {
+        Subscription::new(self.0.registry.cell(run), self.0.draining.clone())
+    }
+
+    /// The profiles as they lie on disk at this moment.
+    pub fn profiles(&self) -> Library {
+        Library::load(&self.0.parts.profile_folders)
+    }
+
+    /// The plugins.
+    pub fn catalog(&self) -> &dyn PluginCatalog {
+        &*self.0.parts.catalog
+    }
+
+    /// The providers.
+    pub fn gateway(&self) -> &Gateway {
+        &self.0.parts.gateway
+    }
+
+    /// The store, for everything that only reads.
+    pub fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+
+    /// How the engine works.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Does something in a task of its own: whoever asked may go away, and what was begun is still finished.
+    pub(crate) async fn apart<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        if self.0.draining.is_cancelled() {
+            return Err(Error::ShuttingDown);
+        }
+        match self.0.tasks.spawn(work).await {
+            Ok(outcome) => outcome,
+            // Tasks are never aborted, so that this is a panic, and it belongs to whoever asked.
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
+    }
+}
+
+/// A run after a command.
+pub(crate) struct Settled {
+    pub(crate) status: Status,
+}
+
+impl Inner {
+    /// Decides, appends, and has done what is to be done next.
+    pub(crate) async fn commit(
+        self: &Arc<Self>,
+        cell: &Arc<RunCell>,
+        command: Command,
+        beside: Vec<Beside>,
+    ) -> Result<Settled, Error> {
+        let mut locked = cell.lock(&self.parts.store).await;
+        let recorded = locked.commit(command, beside, self.parts.clock.now()).await?;
+        if recorded.iter().any(|recorded| RunFiles::shows(&recorded.event)) {
+            self.files.mark(&cell.id);
+        }
+        let run = locked.run().await?;
+        let status = run.status();
+        let is_running = matches!(run.state(), RunState::Running { .. });
+        let has_more = run.next_effect().is_some();
+        if !is_running {
+            // An attempt that still runs, runs for nothing.
+            locked.slot.stop.cancel();
+        }
+        if has_more && !locked.slot.is_driven {
+            locked.slot.is_driven = true;
+            self.spawn_driver(cell);
+        }
+        Ok(Settled { status })
+    }
+
+    /// Has a run carried out if it is not yet.
+    pub(crate) async fn begin_driving(self: &Arc<Self>, cell: &Arc<RunCell>) {
+        let mut locked = cell.lock(&self.parts.store).await;
+        if !locked.slot.is_driven {
+            locked.slot.is_driven = true;
+            self.spawn_driver(cell);
+        }
+    }
+
+    /// Marks the files of a run that was created.
+    pub(crate) fn mark_files(&self, run: &RunId) {
+        self.files.mark(run);
+    }
+
+    fn spawn_driver(self: &Arc<Self>, cell: &Arc<RunCell>) {
+        self.tasks.spawn(Arc::clone(self).drive(Arc::clone(cell)));
+    }
+
+    /// Something that is finished even if nobody waits for it.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
+
+    /// Something that blocks its thread: reading files, compiling a component.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Inner) -> T + Send + 'static,
+    ) -> T {
+        let inner = Arc::clone(self);
+        match self.tasks.spawn_blocking(move || work(&inner)).await {
+            Ok(outcome) => outcome,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The runs that somebody works on or watches, in memory. A run that only waits has no entry: ten thousand runs at
+//! gates cost nothing here.
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use domain::run::{Command, Recorded, Run};
+use domain::{RunId, Timestamp};
+use store::{Append, Beside, Store};
+use tokio::sync::{MutexGuard, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use crate::Error;
+use crate::live::{LIVE_COUNT_MAX, Live};
+
+/// Events that are read from the log at a time when a run is replayed.
+const REPLAY_PAGE: usize = 1_000;
+
+type Cells = Arc<Mutex<HashMap<RunId, Weak<RunCell>>>>;
+
+/// Finds the cell of a run. A cell lives as long as somebody holds it.
+#[derive(Default)]
+pub(crate) struct Registry {
+    cells: Cells,
+}
+
+impl Registry {
+    pub(crate) fn cell(&self, id: &RunId) -> Arc<RunCell> {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cell) = cells.get(id).and_then(Weak::upgrade) {
+            return cell;
+        }
+        let cell = Arc::new(RunCell {
+            id: id.clone(),
+            state: tokio::sync::Mutex::new(Slot::default()),
+            live: broadcast::Sender::new(LIVE_COUNT_MAX),
+            cells: Arc::clone(&self.cells),
+        });
+        cells.insert(id.clone(), Arc::downgrade(&cell));
+        cell
+    }
+
+    /// Runs that have a cell: for tests that look for leaks.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+/// One run in memory: whoever wants to change it takes the lock of `state`, so that commands on one run follow one
+/// another.
+pub(crate) struct RunCell {
+    pub(crate) id: RunId,
+    state: tokio::sync::Mutex<Slot>,
+    pub(crate) live: broadcast::Sender<Live>,
+    cells: Cells,
+}
+
+impl Drop for RunCell {
+    fn drop(&mut self) {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody may have made a new cell for the run between the last release and this line.
+        if cells.get(&self.id).is_some_and(|cell| cell.strong_count() == 0) {
+            cells.remove(&self.id);
+        }
+    }
+}
+
+/// What the lock of a cell guards.
+#[derive(Default)]
+pub(crate) struct Slot {
+    /// The run as of its last event; `None` until somebody needs it, and while an append is under way: if that append
+    /// is given up, the next one reads the log again and finds what is true.
+    loaded: Option<Loaded>,
+    /// Whether a task carries the run out.
+    pub(crate) is_driven: bool,
+    /// Stops the attempt that is running.
+    pub(crate) stop: CancellationToken,
+}
+
+struct Loaded {
+    run: Run,
+    version: u64,
+}
+
+/// The run, locked.
+pub(crate) struct Locked<'a> {
+    pub(crate) slot: MutexGuard<'a, Slot>,
+    cell: &'a RunCell,
+    store: &'a Store,
+}
+
+impl RunCell {
+    pub(crate) async fn lock<'a>(&'a self, store: &'a Store) -> Locked<'a> {
+        Locked { slot: self.state.lock().await, cell: self, store }
+    }
+}
+
+impl Locked<'_> {
+    /// The run as of its last event.
+    pub(crate) async fn run(&mut self) -> Result<&Run, Error> {
+        let loaded = self.load().await?;
+        Ok(&self.slot.loaded.insert(loaded).run)
+    }
+
+    /// Decides and appends. Gives what was appended: nothing if there was nothing to do.
+    pub(crate) async fn commit(
+        &mut self,
+        command: Command,
+        beside: Vec<Beside>,
+        at: Timestamp,
+    ) -> Result<Vec<Recorded>, Error> {
+        let Loaded { mut run, version } = self.load().await?;
+        let events = match run.decide(command) {
+            Ok(events) => events,
+            Err(refusal) => {
+                self.slot.loaded = Some(Loaded { run, version });
+                return Err(Error::Refused { run: self.cell.id.clone(), refusal });
+            }
+        };
+        if events.is_empty() {
+            self.slot.loaded = Some(Loaded { run, version });
+            return Ok(Vec::new());
+        }
+        let id = self.cell.id.clone();
+        let append = Append { run: id, expected_version: version, at, events, beside };
+        let recorded = self.store.append(append).await?;
+        recorded.iter().for_each(|recorded| run.apply(&recorded.event));
+        let version = recorded.last().map_or(version, |last| last.version);
+        self.slot.loaded = Some(Loaded { run, version });
+        // Nobody may be watching; that is no error.
+        self.cell.live.send(Live::Appended).ok();
+        Ok(recorded)
+    }
+
+    /// Puts a run that was just created into the cell.
+    pub(crate) fn fill(&mut self, run: Run, version: u64) {
+        self.slot.loaded = Some(Loaded { run, version });
+    }
+
+    /// Takes the run out of the slot, or reads its log.
+    async fn load(&mut self) -> Result<Loaded, Error> {
+        if let Some(loaded) = self.slot.loaded.take() {
+            return Ok(loaded);
+        }
+        let id = &self.cell.id;
+        let mut first = self.store.events_after(id, 0, REPLAY_PAGE).await?;
+        let mut read = first.len();
+        let mut version = first.last().map_or(0, |last| last.version);
+        let events = first.drain(..).map(|recorded| recorded.event).collect::<Vec<_>>();
+        let mut run =
+            Run::replay(id.clone(), &events).ok_or_else(|| Error::UnknownRun(id.clone()))?;
+        while read == REPLAY_PAGE {
+            let page = self.store.events_after(id, version, REPLAY_PAGE).await?;
+            read = page.len();
+            version = page.last().map_or(version, |last| last.version);
+            page.iter().for_each(|recorded| run.apply(&recorded.event));
+        }
+        Ok(Loaded { run, version })
+    }
+}

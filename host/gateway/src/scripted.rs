@@ -1,0 +1,101 @@
+//! The built-in writer: lets every workflow run without a key and without a network.
+//!
+//! It is no model and says so in every answer. What it writes follows from the prompt alone: the same prompt gives the
+//! same answer. It knows one convention of prompts, a line `Required sections, in this order:` with lines
+//! `## Heading - what belongs in it` below, and JSON Schemas; it understands nothing else.
+mod brief;
+mod draft;
+mod instance;
+
+use std::time::Instant;
+
+use domain::model::{Completion, FinishReason, ModelRequest, ResponseFormat, Usage, UsageSource};
+use domain::model::{ModelError, ModelErrorKind};
+
+use crate::config::SCRIPTED;
+use crate::question::{Answered, Delta, Timing};
+use brief::Brief;
+
+/// What every answer carries, so that nobody takes it for a model's work.
+const LABEL: &str = "Draft by the built-in scripted writer, not by a language model. \
+                     Set KIMI_API_KEY for a real one.";
+/// Size of the pieces of an answer, in bytes: about what models send.
+const PIECE_BYTES: usize = 24;
+/// English text has about four bytes per token. Good enough for a writer that costs nothing, and a thousand times faster
+/// than counting.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// Writes the answer and hands it on in pieces, without waiting.
+pub(crate) fn answer(request: &ModelRequest, deltas: &(dyn Fn(Delta) + Send + Sync)) -> Answered {
+    let started = Instant::now();
+    let (outcome, first_token_ms) = match write(request) {
+        Ok((content, finish_reason)) => {
+            let first_token_ms = (!content.is_empty()).then(|| elapsed_ms(started));
+            pieces(&content).for_each(|piece| deltas(Delta::Text(piece.to_owned())));
+            (Ok(completion(request, content, finish_reason)), first_token_ms)
+        }
+        Err(error) => (Err(error), None),
+    };
+    let timing = Timing { first_token_ms, total_ms: elapsed_ms(started), tries: 1 };
+    Answered { outcome, timing, broken_off: None }
+}
+
+fn write(request: &ModelRequest) -> Result<(String, FinishReason), ModelError> {
+    let brief = Brief::of(&request.messages);
+    let mut content = match &request.options.response_format {
+        ResponseFormat::JsonSchema { name, schema } => {
+            let schema = serde_json::from_str(schema).map_err(|error| ModelError {
+                kind: ModelErrorKind::Rejected,
+                message: format!(
+                    "the JSON schema `{name}` is not JSON: {error}; correct the stage that asks"
+                ),
+            })?;
+            instance::of_schema(&schema, &brief).to_string()
+        }
+        ResponseFormat::Json => instance::of_brief(&brief).to_string(),
+        ResponseFormat::Text if brief.sections.is_empty() => draft::reply(&brief),
+        ResponseFormat::Text => draft::document(&brief),
+    };
+    let stops = request.options.stop.iter().filter(|stop| !stop.is_empty());
+    if let Some(end) = stops.filter_map(|stop| content.find(stop.as_str())).min() {
+        content.truncate(end);
+    }
+    let bytes_max = request
+        .options
+        .max_tokens
+        .map_or(usize::MAX, |tokens| (tokens as usize).saturating_mul(BYTES_PER_TOKEN));
+    if content.len() <= bytes_max {
+        return Ok((content, FinishReason::Stop));
+    }
+    content.truncate(content.floor_char_boundary(bytes_max));
+    Ok((content, FinishReason::Length))
+}
+
+fn completion(request: &ModelRequest, content: String, finish_reason: FinishReason) -> Completion {
+    let usage = Usage {
+        input_tokens: Some(request.size_bytes().div_ceil(BYTES_PER_TOKEN as u64)),
+        output_tokens: Some(content.len().div_ceil(BYTES_PER_TOKEN) as u64),
+        cached_tokens: Some(0),
+        reasoning_tokens: Some(0),
+        source: UsageSource::Estimated,
+    };
+    Completion { content, finish_reason, model: SCRIPTED.to_owned(), usage, cost_nano_usd: Some(0) }
+}
+
+fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        if text.is_empty() {
+            return None;
+        }
+        let (piece, rest) = text.split_at(text.floor_char_boundary(PIECE_BYTES));
+        text = rest;
+        Some(piece)
+    })
+}
+
+fn elapsed_ms(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

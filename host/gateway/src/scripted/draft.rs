@@ -1,0 +1,112 @@
+//! Markdown that repeats what the request says, section by section.
+use std::fmt::Write as _;
+
+use super::LABEL;
+use super::brief::{Brief, Section};
+
+/// A document with all required sections.
+pub(super) fn document(brief: &Brief<'_>) -> String {
+    // The title says it too: what stands before the first heading of an answer is easily dropped.
+    let mut text = format!("# Scripted draft: {}\n\n> {LABEL}\n", brief.gist);
+    for (index, section) in brief.sections.iter().enumerate() {
+        let written = write!(text, "\n## {}\n\n", section.heading);
+        written.expect("a string takes all text");
+        text.push_str(&opening(brief, section, index));
+        text.push_str("\n\n");
+        for point in points(brief, section, index) {
+            text.push_str("- ");
+            text.push_str(&point);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// An answer to a chat.
+pub(super) fn reply(brief: &Brief<'_>) -> String {
+    format!(
+        "> {LABEL}\n\n\
+         I repeat and arrange what I am given, and know nothing about the world. You asked: \"{}\". \
+         The words of it that I would work with are {}.\n",
+        brief.gist,
+        listed(brief, 0, brief.key_words.len())
+    )
+}
+
+fn opening(brief: &Brief<'_>, section: &Section<'_>, index: usize) -> String {
+    let gist = &brief.gist;
+    let first = brief.key_word(index);
+    let second = brief.key_word(index + 1);
+    let heading = section.heading.to_lowercase();
+    let about = |words: &[&str]| words.iter().any(|word| heading.contains(word));
+    if about(&["statement", "promise", "one line", "one-line", "essence"]) {
+        format!(
+            "For people who look for {first}, this offer brings {second} together with what the request asks for: \
+             \"{gist}\". It stands apart by doing that one thing plainly and well."
+        )
+    } else if about(&["audience", "customer", "buyer", "persona", "who "]) {
+        format!(
+            "The request speaks to people for whom {first} matters: \"{gist}\". They compare offers by {second}, and \
+             they want a reason to believe before they buy."
+        )
+    } else if about(&["competit", "alternative", "market", "category"]) {
+        format!(
+            "Whoever looks for {first} today has other ways to get there, doing nothing included. Seen from the \
+             request (\"{gist}\"), the open place is where {second} is promised and not delivered."
+        )
+    } else if about(&["voice", "tone", "style", "language", "vocabulary"]) {
+        format!(
+            "The voice is plain, warm and exact: it says {first} when it means {second} and never the other way round. \
+             It takes its words from the request: \"{gist}\"."
+        )
+    } else if about(&["risk", "question", "gap", "unknown", "assumption"]) {
+        format!(
+            "The request leaves open what {first} has to prove: \"{gist}\". Until that is known, statements about \
+             {second} are assumptions and should be marked as such."
+        )
+    } else {
+        general_opening(brief, index)
+    }
+}
+
+fn general_opening(brief: &Brief<'_>, index: usize) -> String {
+    let gist = &brief.gist;
+    let first = brief.key_word(index);
+    let second = brief.key_word(index + 1);
+    match index % 3 {
+        0 => format!(
+            "The request puts it like this: \"{gist}\". For this section the weight lies on {first}, and {second} \
+             supports it."
+        ),
+        1 => format!(
+            "Start from {first}, because the request does: \"{gist}\". What is said about {second} has to follow from \
+             it."
+        ),
+        _ => format!(
+            "Everything here serves one aim of the request: \"{gist}\". Where {first} and {second} pull in different \
+             directions, {first} wins."
+        ),
+    }
+}
+
+fn points(brief: &Brief<'_>, section: &Section<'_>, index: usize) -> [String; 3] {
+    let purpose = match section.purpose {
+        "" => format!("Purpose: {}.", section.heading),
+        purpose => format!("Purpose: {purpose}."),
+    };
+    [
+        purpose,
+        format!("Words of the request to keep: {}.", listed(brief, index, 3)),
+        format!(
+            "To be confirmed by a person or a real model: what {} means for {}.",
+            brief.key_word(index),
+            brief.key_word(index + 2)
+        ),
+    ]
+}
+
+fn listed(brief: &Brief<'_>, start: usize, count: usize) -> String {
+    let count = count.min(brief.key_words.len());
+    let words: Vec<&str> = (start..start + count).map(|index| brief.key_word(index)).collect();
+    words.join(", ")
+}

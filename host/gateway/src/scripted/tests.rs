@@ -1,0 +1,154 @@
+use std::sync::Mutex;
+
+use domain::model::{Message, ModelOptions, Role};
+use serde_json::{Value, json};
+
+use super::*;
+
+const REQUEST: &str =
+    "Reusable beeswax wraps for small kitchens in Portland, sold by subscription.";
+
+fn request(prompt: String, response_format: ResponseFormat) -> ModelRequest {
+    let message = |role, content| Message { role, content };
+    ModelRequest {
+        messages: vec![
+            message(Role::System, "You are a strategist.".to_owned()),
+            message(Role::User, prompt),
+        ],
+        options: ModelOptions { response_format, ..ModelOptions::default() },
+        label: None,
+    }
+}
+
+fn with_sections() -> ModelRequest {
+    let prompt = format!(
+        "<request>\n{REQUEST}\n</request>\n\nRequired sections, in this order:\n\
+         ## Market - size and growth\n## Audience - who buys\n## Positioning statement - one sentence"
+    );
+    request(prompt, ResponseFormat::Text)
+}
+
+fn ask(request: &ModelRequest) -> (Completion, Vec<String>) {
+    let pieces = Mutex::new(Vec::new());
+    let answered = answer(request, &|delta| match delta {
+        Delta::Text(text) => pieces.lock().unwrap().push(text),
+        Delta::Reasoning(_) | Delta::Retrying { .. } => panic!("the writer only writes"),
+    });
+    (answered.outcome.unwrap(), pieces.into_inner().unwrap())
+}
+
+fn instance(schema: &Value) -> Value {
+    let format = ResponseFormat::JsonSchema { name: "s".to_owned(), schema: schema.to_string() };
+    let (completion, _) = ask(&request(format!("<request>\n{REQUEST}\n</request>"), format));
+    serde_json::from_str(&completion.content).unwrap()
+}
+
+#[test]
+fn a_draft_has_the_required_sections_in_order_and_says_what_it_is() {
+    let (completion, _) = ask(&with_sections());
+    let headings: Vec<&str> =
+        completion.content.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(headings, ["Market", "Audience", "Positioning statement"]);
+    let first = completion.content.lines().next().unwrap();
+    assert!(first.starts_with("# Scripted draft: Reusable beeswax wraps"), "{first}");
+    assert!(completion.content.contains(&format!("\n> {LABEL}\n")));
+    assert!(completion.content.contains("size and growth"));
+    assert_eq!((completion.model.as_str(), completion.cost_nano_usd), ("scripted", Some(0)));
+}
+
+#[test]
+fn the_same_prompt_gives_the_same_answer_in_small_pieces() {
+    let (first, pieces) = ask(&with_sections());
+    let (second, _) = ask(&with_sections());
+    assert_eq!(first, second);
+    assert_eq!(pieces.concat(), first.content);
+    assert!(pieces.len() > 20 && pieces.iter().all(|piece| piece.len() <= PIECE_BYTES));
+    assert_eq!(first.usage.source, UsageSource::Estimated);
+    assert!(first.usage.output_tokens > Some(100));
+}
+
+#[test]
+fn the_bound_on_tokens_and_stop_texts_end_an_answer() {
+    let mut bounded = with_sections();
+    bounded.options.max_tokens = Some(10);
+    let (completion, _) = ask(&bounded);
+    assert_eq!((completion.finish_reason, completion.content.len()), (FinishReason::Length, 40));
+    let mut stopped = with_sections();
+    stopped.options.stop = vec!["## Audience".to_owned()];
+    let (completion, _) = ask(&stopped);
+    assert!(!completion.content.contains("Audience"));
+    assert_eq!(completion.finish_reason, FinishReason::Stop);
+}
+
+#[test]
+fn a_chat_is_told_that_no_model_answers() {
+    let (completion, _) = ask(&request("How do bees fly?".to_owned(), ResponseFormat::Text));
+    assert!(completion.content.contains(LABEL));
+    assert!(completion.content.contains("\"How do bees fly\""), "{}", completion.content);
+}
+
+#[test]
+fn json_follows_the_schema_with_the_words_of_the_request() {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "note": { "type": "string" },
+            "primary": { "type": "array", "minItems": 5, "maxItems": 8, "items": { "$ref": "#/$defs/keyword" } },
+            "empty": { "type": "array", "maxItems": 0, "items": { "type": "string" } },
+            "score": { "type": "number", "minimum": 0, "maximum": 1 },
+            "maybe": { "anyOf": [{ "type": "null" }, { "type": "integer", "minimum": 7 }] },
+            "kind": { "const": "plan" },
+        },
+        "required": ["primary", "kind"],
+        "$defs": { "keyword": {
+            "type": "object",
+            "properties": {
+                "keyword": { "type": "string", "maxLength": 30 },
+                "intent": { "enum": ["informational", "commercial"] },
+                "priority": { "type": "integer", "minimum": 1, "maximum": 3 },
+                "rationale": { "type": "string", "minLength": 200 },
+            },
+        }},
+    });
+    let value = instance(&schema);
+    assert_eq!(value["note"], LABEL);
+    assert_eq!(
+        (&value["kind"], &value["maybe"], &value["empty"]),
+        (&json!("plan"), &json!(7), &json!([]))
+    );
+    let primary = value["primary"].as_array().unwrap();
+    assert_eq!(primary.len(), 5);
+    let mut words: Vec<&str> =
+        primary.iter().map(|item| item["keyword"].as_str().unwrap()).collect();
+    assert_eq!(words[..2], ["reusable", "beeswax"]);
+    words.sort_unstable();
+    words.dedup();
+    assert_eq!(words.len(), 5, "keywords differ");
+    for item in primary {
+        assert!(["informational", "commercial"].contains(&item["intent"].as_str().unwrap()));
+        assert!((1..=3).contains(&item["priority"].as_i64().unwrap()));
+        assert!(item["rationale"].as_str().unwrap().chars().count() >= 200);
+    }
+}
+
+#[test]
+fn a_schema_that_contains_itself_ends() {
+    let schema = json!({
+        "type": "object",
+        "properties": { "children": { "type": "array", "items": { "$ref": "#" } } },
+    });
+    assert!(instance(&schema)["children"].is_array());
+    let endless = json!({ "$ref": "#" });
+    assert_eq!(instance(&endless), Value::Null);
+}
+
+#[test]
+fn phrases_stay_distinct_when_a_schema_wants_many() {
+    let value =
+        instance(&json!({ "type": "array", "minItems": 200, "items": { "type": "string" } }));
+    let mut phrases: Vec<&str> =
+        value.as_array().unwrap().iter().map(|phrase| phrase.as_str().unwrap()).collect();
+    phrases.sort_unstable();
+    phrases.dedup();
+    assert_eq!(phrases.len(), 200);
+}

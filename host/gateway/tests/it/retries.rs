@@ -1,0 +1,122 @@
+//! What is asked again, when, and how often.
+use std::time::Duration;
+
+use domain::model::{ModelErrorKind, ModelOptions};
+use gateway::{Delta, Provider};
+use model_server::{After, Behaviour, ModelServer};
+use tokio::net::TcpListener;
+
+use crate::support::{ask, ask_usual, gateway, gateway_to, provider, question};
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again_with_the_same_key_until_it_answers() {
+    let server = ModelServer::start().await;
+    server.push(Behaviour::status(503, "busy"));
+    server.push(Behaviour::Close);
+    server.push(Behaviour::text("here I am"));
+    let asked = ask_usual(&gateway_to(&server)).await;
+    assert_eq!(asked.completion().content, "here I am");
+    assert_eq!(asked.answered.timing.tries, 3);
+    let keys: Vec<Option<String>> = server
+        .requests()
+        .iter()
+        .map(|request| request.header("idempotency-key").map(str::to_owned))
+        .collect();
+    assert_eq!(keys, vec![Some("call_1".to_owned()); 3]);
+    let numbers: Vec<u32> = asked
+        .deltas
+        .iter()
+        .filter_map(|delta| match delta {
+            Delta::Retrying { try_number, cause, .. } => {
+                assert!(cause.contains("provider `mine`"), "{cause}");
+                Some(*try_number)
+            }
+            Delta::Text(_) | Delta::Reasoning(_) => None,
+        })
+        .collect();
+    assert_eq!(numbers, [2, 3]);
+}
+
+#[tokio::test]
+async fn tries_are_bounded_and_the_last_failure_is_told() {
+    let server = ModelServer::start().await;
+    server.otherwise(Behaviour::status(500, "broken"));
+    let asked = ask_usual(&gateway_to(&server)).await;
+    assert_eq!((asked.code(), server.count()), ("model_unavailable", 3));
+    assert!(asked.error().message.contains("answered 500: broken"));
+    assert_eq!(asked.answered.timing.tries, 3);
+}
+
+#[tokio::test]
+async fn a_wait_in_seconds_is_honoured() {
+    let server = ModelServer::start().await;
+    server.push(Behaviour::rate_limit("0.2"));
+    let asked = ask_usual(&gateway_to(&server)).await;
+    asked.completion();
+    assert_eq!(asked.waits_ms(), [200]);
+    assert!(asked.answered.timing.total_ms >= 200);
+}
+
+#[tokio::test]
+async fn a_wait_until_a_date_is_honoured() {
+    let server = ModelServer::start().await;
+    server.push(Behaviour::Status {
+        status: 503,
+        headers: vec![
+            ("date".to_owned(), "Wed, 21 Oct 2015 07:28:00 GMT".to_owned()),
+            ("retry-after".to_owned(), "Wed, 21 Oct 2015 07:28:01 GMT".to_owned()),
+        ],
+        body: String::new(),
+    });
+    let asked = ask_usual(&gateway_to(&server)).await;
+    asked.completion();
+    assert_eq!(asked.waits_ms(), [1_000]);
+}
+
+#[tokio::test]
+async fn a_wait_beyond_the_deadline_is_told_at_once() {
+    let server = ModelServer::start().await;
+    server.otherwise(Behaviour::rate_limit("3600"));
+    let asked = ask_usual(&gateway_to(&server)).await;
+    let expected = ModelErrorKind::RateLimited { retry_after_ms: Some(3_600_000) };
+    assert_eq!(asked.error().kind, expected);
+    assert_eq!(server.count(), 1);
+    assert!(asked.answered.timing.total_ms < 10_000);
+}
+
+#[tokio::test]
+async fn one_deadline_holds_for_all_tries_together() {
+    let server = ModelServer::start().await;
+    server.otherwise(Behaviour::status(503, ""));
+    let wait = Duration::from_millis(50);
+    let tireless =
+        Provider { tries_max: u32::MAX, retry_wait: wait, ..provider(server.base_url()) };
+    let gateway = gateway(tireless);
+    let mut hurried = question(&gateway, ModelOptions::default());
+    hurried.time_max = Duration::from_millis(300);
+    let asked = ask(&gateway, hurried).await;
+    assert!(["model_unavailable", "model_timeout"].contains(&asked.code()));
+    assert!(asked.answered.timing.total_ms < 5_000);
+    assert_eq!(asked.answered.timing.tries as usize, server.count());
+    assert!(server.count() > 1);
+}
+
+#[tokio::test]
+async fn nothing_is_asked_again_after_the_first_token() {
+    let server = ModelServer::start().await;
+    server.push(Behaviour::begun("half", After::Drop));
+    let asked = ask_usual(&gateway_to(&server)).await;
+    assert_eq!((asked.text().as_str(), server.count()), ("half", 1));
+    assert!(asked.waits_ms().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_tried_again_and_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+    drop(listener);
+    let asked = ask_usual(&gateway(provider(base_url.clone()))).await;
+    assert_eq!((asked.code(), asked.answered.timing.tries), ("model_unavailable", 3));
+    let message = &asked.error().message;
+    assert!(message.contains(&base_url) && message.contains("cannot be reached"), "{message}");
+}

@@ -1,0 +1,104 @@
+//! A gateway that asks one server, with short bounds.
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::model::{Completion, Message, ModelError, ModelOptions, ModelRequest, Role};
+use gateway::{Answered, Config, Delta, Gateway, OpenAi, Provider, Question};
+use model_server::ModelServer;
+
+pub(crate) const KEY: &str = "sk-planted-key-4711";
+pub(crate) const PROVIDER: &str = "mine";
+
+/// Longer than any test needs.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+/// Short enough to run into on purpose.
+pub(crate) const SHORT: Duration = Duration::from_millis(150);
+
+pub(crate) struct Asked {
+    pub(crate) answered: Answered,
+    pub(crate) deltas: Vec<Delta>,
+}
+
+impl Asked {
+    #[track_caller]
+    pub(crate) fn completion(&self) -> &Completion {
+        self.answered.outcome.as_ref().unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn error(&self) -> &ModelError {
+        self.answered.outcome.as_ref().unwrap_err()
+    }
+
+    #[track_caller]
+    pub(crate) fn code(&self) -> &'static str {
+        self.error().kind.code()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let texts = self.deltas.iter().filter_map(|delta| match delta {
+            Delta::Text(text) => Some(text.as_str()),
+            Delta::Reasoning(_) | Delta::Retrying { .. } => None,
+        });
+        texts.collect()
+    }
+
+    pub(crate) fn waits_ms(&self) -> Vec<u64> {
+        let waits = self.deltas.iter().filter_map(|delta| match delta {
+            Delta::Retrying { wait_ms, .. } => Some(*wait_ms),
+            Delta::Text(_) | Delta::Reasoning(_) => None,
+        });
+        waits.collect()
+    }
+}
+
+pub(crate) fn provider(base_url: String) -> Provider {
+    let server = OpenAi { base_url, key: Some(KEY.into()), headers: Vec::new() };
+    Provider {
+        call_time_max: LONG,
+        first_token_time_max: LONG,
+        idle_time_max: LONG,
+        retry_wait: Duration::from_millis(1),
+        tries_max: 3,
+        ..Provider::openai(PROVIDER, server, model_server::MODEL)
+    }
+}
+
+pub(crate) fn gateway(provider: Provider) -> Gateway {
+    Gateway::open(Config { providers: vec![provider] }).unwrap()
+}
+
+pub(crate) fn gateway_to(server: &ModelServer) -> Gateway {
+    gateway(provider(server.base_url()))
+}
+
+pub(crate) fn request(options: ModelOptions) -> ModelRequest {
+    let message = |role, content: &str| Message { role, content: content.to_owned() };
+    ModelRequest {
+        messages: vec![
+            message(Role::System, "You are a test."),
+            message(Role::User, "Say something about bees."),
+        ],
+        options,
+        label: None,
+    }
+}
+
+pub(crate) fn question(gateway: &Gateway, options: ModelOptions) -> Question {
+    Question {
+        route: gateway.route(PROVIDER, None).unwrap(),
+        request: Arc::new(request(options)),
+        time_max: LONG,
+        idempotency_key: "call_1".to_owned(),
+    }
+}
+
+pub(crate) async fn ask(gateway: &Gateway, question: Question) -> Asked {
+    let deltas = Mutex::new(Vec::new());
+    let answered = gateway.ask(question, &|delta| deltas.lock().unwrap().push(delta)).await;
+    Asked { answered, deltas: deltas.into_inner().unwrap() }
+}
+
+pub(crate) async fn ask_usual(gateway: &Gateway) -> Asked {
+    ask(gateway, question(gateway, ModelOptions::default())).await
+}

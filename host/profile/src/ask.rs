@@ -1,0 +1,51 @@
+//! What a resolution is asked for, what it needs to know from others, and what it gives back.
+use domain::Plan;
+use serde_json::Value;
+
+/// The profile that a run carries out when there is none for its mode, or when configuration forces it.
+pub const FALLBACK_MODE: &str = "foundation_stack";
+
+/// What to do with modes that have no profile. Whatever falls back carries out [`FALLBACK_MODE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FallbackPolicy {
+    /// A mode without a profile is a problem.
+    #[default]
+    Off,
+    /// A mode without a profile falls back.
+    UnknownMode,
+    /// Every mode falls back.
+    Forced,
+}
+
+/// A mode, and what is to be different from its profile.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Name of a profile.
+    pub mode: &'a str,
+    /// JSON object: texts of skills, by their names.
+    pub skill_overrides: Option<&'a Value>,
+    /// JSON object: what is different for a stage, by its key.
+    pub stage_overrides: Option<&'a Value>,
+}
+
+/// What a mode means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// To be frozen into the run.
+    pub plan: Plan,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<String>,
+}
+
+/// Knows the configured models.
+pub trait ModelNames {
+    /// The names of a provider and of one of its models, with what was not said filled in.
+    ///
+    /// # Errors
+    /// A sentence without final period that says what is not known, and what is.
+    fn route(
+        &self,
+        provider: Option<&str>,
+        model: Option<&str>,
+    ) -> Result<(String, String), String>;
+}

@@ -1,0 +1,209 @@
+//! The settings of a stage: defaults of the plugin's schema filled in, then checked against it.
+//!
+//! A schema comes from a plugin and is not trusted: nothing is fetched for it, its patterns run in linear time, and
+//! the defaults of a schema that contains itself are followed to a fixed depth.
+use domain::port::KnownPlugin;
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde_json::Value;
+
+use crate::findings::{Findings, known_hint, listed};
+use crate::node::{Node, Spot};
+
+/// How deep defaults are filled in. Settings are flat lists of options with here and there a group.
+const DEFAULT_DEPTH_MAX: usize = 16;
+/// Memory that one pattern of a schema may compile to, in bytes.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// Longest message that is taken over from the validator, in characters.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// The settings that a stage is run with. Problems are reported at the place of the setting that has them.
+pub(crate) fn settle(
+    plugin: &KnownPlugin,
+    plugin_spot: &Spot,
+    said: &Node,
+    findings: &mut Findings,
+) -> Option<Value> {
+    let (schema, validator) = match compile(plugin) {
+        Ok(compiled) => compiled,
+        Err(detail) => {
+            let message = format!(
+                "the settings schema of plugin `{}` is not usable: {detail}",
+                plugin.info.name
+            );
+            findings.at(plugin_spot, message).hint("ask the plugin's author for a fixed version");
+            return None;
+        }
+    };
+    let mut settings = said.to_json();
+    fill(&schema, &schema, &mut settings, DEFAULT_DEPTH_MAX);
+    let mut valid = true;
+    for error in validator.iter_errors(&settings) {
+        valid = false;
+        report(&error, &schema, said, findings);
+    }
+    valid.then_some(settings)
+}
+
+fn compile(plugin: &KnownPlugin) -> Result<(Value, Validator), String> {
+    let schema: Value = serde_json::from_str(plugin.info.settings_schema.as_str())
+        .map_err(|error| format!("not JSON: {error}"))?;
+    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX);
+    let validator = jsonschema::options()
+        .offline()
+        .with_pattern_options(patterns)
+        .build(&schema)
+        .map_err(|error| clipped(&error.to_string()))?;
+    Ok((schema, validator))
+}
+
+/// Adds to an object what its schema has a default for.
+fn fill(root: &Value, schema: &Value, value: &mut Value, depth: usize) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    if let Some(target) = referenced(root, schema) {
+        fill(root, target, value, depth);
+    }
+    for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+        fill(root, part, value, depth);
+    }
+    if let (Some(items), Value::Array(values)) = (schema.get("items"), &mut *value) {
+        values.iter_mut().for_each(|value| fill(root, items, value, depth));
+    }
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let (Some(properties), Value::Object(members)) = (properties, value) else { return };
+    for (name, property) in properties {
+        let default = || {
+            property.get("default").or_else(|| referenced(root, property)?.get("default")).cloned()
+        };
+        if !members.contains_key(name)
+            && let Some(default) = default()
+        {
+            members.insert(name.clone(), default);
+        }
+        if let Some(member) = members.get_mut(name) {
+            fill(root, property, member, depth);
+        }
+    }
+}
+
+/// What a `$ref` within the schema leads to.
+fn referenced<'s>(root: &'s Value, schema: &Value) -> Option<&'s Value> {
+    let pointer = schema.get("$ref")?.as_str()?.strip_prefix('#')?;
+    root.pointer(pointer)
+}
+
+fn report(error: &ValidationError<'_>, schema: &Value, said: &Node, findings: &mut Findings) {
+    let path = steps(error.instance_path().as_str());
+    let name = &name_of(&path);
+    let spot = said.spot_at(path.iter().map(String::as_str));
+    let instance = error.instance();
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            let known = siblings(schema, error.schema_path().as_str());
+            let parent = said.at(path.iter().map(String::as_str));
+            for key in unexpected {
+                let spot = parent.entry(key).map_or(&spot, |entry| &entry.key_spot);
+                findings.at(spot, format!("there is no setting `{key}`")).hint(known_hint(
+                    key,
+                    "the settings",
+                    &known,
+                ));
+            }
+        }
+        ValidationErrorKind::Enum { options } => {
+            let words: Vec<String> = options
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|option| option.as_str().map_or_else(|| option.to_string(), str::to_owned))
+                .collect();
+            let problem = findings.at(
+                &spot,
+                format!("`{name}` is {}, and has to be one of {}", shown(instance), listed(&words)),
+            );
+            let close = instance
+                .as_str()
+                .and_then(|said| crate::findings::closest(said, words.iter().map(String::as_str)));
+            if let Some(close) = close {
+                problem.hint(format!("did you mean `{close}`?"));
+            }
+        }
+        kind => {
+            findings.at(&spot, plain_message(name, instance, kind, error));
+        }
+    }
+}
+
+fn plain_message(
+    name: &str,
+    instance: &Value,
+    kind: &ValidationErrorKind,
+    error: &ValidationError<'_>,
+) -> String {
+    match kind {
+        ValidationErrorKind::Required { property } => {
+            let property = property.as_str().unwrap_or_default();
+            format!("the setting `{property}` is missing")
+        }
+        ValidationErrorKind::Type { kind } => {
+            let types: Vec<&str> = match kind {
+                TypeKind::Single(one) => vec![one.as_str()],
+                TypeKind::Multiple(set) => set.iter().map(|one| one.as_str()).collect(),
+            };
+            format!("`{name}` is {}, and has to be of type {}", shown(instance), types.join(" or "))
+        }
+        ValidationErrorKind::Minimum { limit } => {
+            format!("`{name}` is {}, and may be no less than {limit}", shown(instance))
+        }
+        ValidationErrorKind::Maximum { limit } => {
+            format!("`{name}` is {}, and may be no more than {limit}", shown(instance))
+        }
+        ValidationErrorKind::Constant { expected_value } => {
+            format!("`{name}` is {}, and has to be `{expected_value}`", shown(instance))
+        }
+        _ => format!("`{name}`: {}", clipped(&error.masked().to_string())),
+    }
+}
+
+/// What a path leads to, e.g. `words[2]`.
+fn name_of(path: &[String]) -> String {
+    match path {
+        [] => "settings".to_owned(),
+        [.., list, idx] if idx.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{list}[{idx}]")
+        }
+        [.., name] => name.clone(),
+    }
+}
+
+/// The names that the schema has beside the keyword which refused one.
+fn siblings<'s>(schema: &'s Value, keyword_path: &str) -> Vec<&'s str> {
+    let parent = keyword_path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    schema
+        .pointer(parent)
+        .and_then(|schema| schema.get("properties"))
+        .and_then(Value::as_object)
+        .map(|properties| properties.keys().map(String::as_str).collect())
+        .unwrap_or_default()
+}
+
+fn steps(pointer: &str) -> Vec<String> {
+    pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect()
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Object(_) => "a map".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::String(text) => format!("`{}`", clipped(text)),
+        scalar => format!("`{scalar}`"),
+    }
+}
+
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(MESSAGE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,10 @@
+//! The crate as others see it: YAML in, a plan or rendered problems out, with a catalog and models that are made up.
+mod artifacts;
+mod fallback;
+mod files;
+mod folders;
+mod overrides;
+mod settings;
+mod shipped;
+mod stages;
+mod support;

@@ -1,0 +1,148 @@
+//! Runs one attempt at one stage: from the pinned digest to a checked output.
+use std::sync::Arc;
+
+use domain::fault::Limit;
+use domain::model::{ModelErrorKind, ModelRequest};
+use domain::port::{Attempt, Consumed, ModelPort, PluginError, StageJob};
+use domain::stage::StageLog;
+use domain::{Digest, Fault, FaultKind};
+
+use crate::bindings::stagewright::stage::types as wit;
+use crate::catalog::Catalog;
+use crate::component::LoadedComponent;
+use crate::convert::{context_to_guest, request_from_guest};
+use crate::fault::{Culprit, over_limit};
+use crate::guest::{Models, Seed};
+use crate::machine::{LoadOutcome, Machine, Slots, Visit, Visited};
+use crate::output::{check_output, stage_failure};
+use crate::text::size;
+
+/// Runs a stage. Everything that goes wrong is in the outcome.
+pub(crate) async fn run(
+    machine: &Arc<Machine>,
+    catalog: &Arc<Catalog>,
+    job: StageJob,
+    models: Arc<dyn ModelPort>,
+) -> Attempt {
+    let StageJob { plugin, context, limits, makes } = job;
+    let culprit = Culprit { stage: Some(context.stage_key.clone()), plugin };
+    let component = match load(machine, catalog, &culprit).await {
+        Ok(component) => component,
+        Err(fault) => return not_begun(fault),
+    };
+    let visit = Visit {
+        culprit: &culprit,
+        limits: &limits,
+        seed: Seed::of_attempt(&context),
+        models: Models::Port(models),
+        slots: Slots::Stages,
+    };
+    let context = context_to_guest(context);
+    let Visited { outcome, log, consumed, model_errors } = machine
+        .visit(&component, visit, |store, plugin| {
+            Box::pin(
+                async move { plugin.stagewright_stage_plugin().call_run(store, &context).await },
+            )
+        })
+        .await;
+    let outcome = outcome.and_then(|said| match said {
+        Ok(output) => check_output(output, &makes, &limits)
+            .map_err(|(kind, message)| culprit.fault(kind, &message)),
+        Err(error) => {
+            let (kind, message) = stage_failure(error, &model_errors);
+            Err(Fault { kind, message })
+        }
+    });
+    Attempt { outcome, log, consumed }
+}
+
+fn not_begun(fault: Fault) -> Attempt {
+    Attempt { outcome: Err(fault), log: StageLog::default(), consumed: Consumed::default() }
+}
+
+/// Builds the first question that a stage would ask.
+pub(crate) async fn build_prompt(
+    machine: &Arc<Machine>,
+    catalog: &Arc<Catalog>,
+    job: StageJob,
+) -> Result<ModelRequest, Fault> {
+    let StageJob { plugin, context, limits, .. } = job;
+    let culprit = Culprit { stage: Some(context.stage_key.clone()), plugin };
+    let component = load(machine, catalog, &culprit).await?;
+    let visit = Visit {
+        culprit: &culprit,
+        limits: &limits,
+        seed: Seed::of_attempt(&context),
+        models: Models::Nobody { function: "build-prompt" },
+        slots: Slots::Previews,
+    };
+    let context = context_to_guest(context);
+    let visited = machine
+        .visit(&component, visit, |store, plugin| {
+            Box::pin(async move {
+                plugin.stagewright_stage_plugin().call_build_prompt(store, &context).await
+            })
+        })
+        .await;
+    match visited.outcome? {
+        Ok(request) => check_prompt(request, limits.call_bytes_max)
+            .map_err(|(kind, message)| culprit.fault(kind, &message)),
+        Err(error) => {
+            let (kind, message) = stage_failure(error, &[]);
+            Err(Fault { kind, message })
+        }
+    }
+}
+
+/// A prompt that `llm` would not take is no prompt: the preview says what the run would meet.
+fn check_prompt(
+    request: wit::ModelRequest,
+    call_bytes_max: u64,
+) -> Result<ModelRequest, (FaultKind, String)> {
+    let request = request_from_guest(request)
+        .map_err(|problem| (FaultKind::Model(ModelErrorKind::Rejected), problem))?;
+    let bytes = request.size_bytes();
+    if bytes > call_bytes_max {
+        let message = over_limit(Limit::CallBytes, &size(bytes), &size(call_bytes_max));
+        return Err((FaultKind::Limit(Limit::CallBytes), message));
+    }
+    Ok(request)
+}
+
+/// Gives the pinned component. It is read and compiled at the first use, away from the threads that serve requests.
+async fn load(
+    machine: &Arc<Machine>,
+    catalog: &Arc<Catalog>,
+    culprit: &Culprit,
+) -> Result<Arc<LoadedComponent>, Fault> {
+    let digest = &culprit.plugin.digest;
+    let outcome = match machine.loaded(digest) {
+        Some(outcome) => Ok(outcome),
+        None => {
+            let (machine, catalog) = (Arc::clone(machine), Arc::clone(catalog));
+            let digest = digest.clone();
+            tokio::task::spawn_blocking(move || load_now(&machine, &catalog, &digest))
+                .await
+                .unwrap_or_else(|_| Err(aborted()))
+        }
+    };
+    let findings = match outcome {
+        Ok(Ok(component)) => return Ok(component),
+        Ok(Err(findings)) => findings.join("; "),
+        Err(error) => error.to_string(),
+    };
+    Err(culprit.fault(FaultKind::PluginNotLoadable, &findings))
+}
+
+fn load_now(
+    machine: &Machine,
+    catalog: &Catalog,
+    digest: &Digest,
+) -> Result<LoadOutcome, PluginError> {
+    let bytes = catalog.bytes(digest)?;
+    Ok(machine.load(digest, &bytes))
+}
+
+fn aborted() -> PluginError {
+    PluginError::Io { place: "the compiler".to_owned(), detail: "it broke off".to_owned() }
+}

@@ -1,0 +1,202 @@
+//! From what went wrong inside Wasmtime to a fault that a person can act on.
+//!
+//! A report says which stage and which plugin, what happened or which limit was met, what the guest's panic said, where
+//! in its code it was, and what it logged last. Every word of it that comes from the guest is bounded and cleaned.
+use std::fmt;
+use std::fmt::Write;
+
+use domain::fault::Limit;
+use domain::plan::PinnedPlugin;
+use domain::{Fault, FaultKind, StageKey};
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use crate::engine::GUEST_STACK_BYTES;
+use crate::log_book::LogBook;
+use crate::text::{clean_line, clean_text, size};
+
+/// Most frames of a report: the outermost ones are the SDK's and say nothing.
+const FRAME_COUNT_MAX: usize = 20;
+
+/// Longest name of a function in a report, in bytes. Generic Rust names can fill a page.
+const FRAME_NAME_BYTES_MAX: usize = 160;
+
+/// Lines of the log that a report repeats.
+const LOG_LINE_COUNT: usize = 5;
+
+/// Longest report, in bytes. It is stored with the run and shown on one screen.
+const REPORT_BYTES_MAX: usize = 8 << 10;
+
+/// What Wasmtime says when a guest hands more bytes to the host than `set_hostcall_fuel` allows. It has no type.
+const HOSTCALL_FUEL_TEXT: &str = "fuel allocated for hostcalls has been exhausted";
+
+/// Why the host stopped a guest. It travels through Wasmtime as the error of a host function.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Stopped {
+    #[error("{message}")]
+    Limit { limit: Limit, message: String },
+    #[error("it asked the model in `{function}`, which must not: move the call to `run`")]
+    ModelCallInPreview { function: &'static str },
+    #[error("it called `{function}`: stages have no network; ask the model through `llm`")]
+    Denied { function: String },
+    /// Whoever answers the guest's questions said that the attempt cannot go on.
+    #[error("{}", .0.message)]
+    Fault(Fault),
+}
+
+impl Stopped {
+    /// A bound was met. The message names it, what was used, and the setting that raises it.
+    pub(crate) fn over(limit: Limit, used: &str, allowed: &str) -> Self {
+        Stopped::Limit { limit, message: over_limit(limit, used, allowed) }
+    }
+}
+
+/// Says which limit was met, with the use, the bound, and the cure.
+pub(crate) fn over_limit(limit: Limit, used: &str, allowed: &str) -> String {
+    let (what, cure) = match limit {
+        Limit::Memory => ("memory", raise("memory_mib")),
+        Limit::CpuTime => ("computing time", raise("cpu_ms")),
+        Limit::WallTime => ("time from start to end", raise("wall_s")),
+        Limit::CallBytes => ("bytes of one call", raise("call_kib")),
+        Limit::ArtifactCount => ("number of artifacts", raise("artifacts")),
+        Limit::ArtifactBytes => ("size of an artifact", raise("artifact_kib")),
+        Limit::Stack => ("call stack", "make the recursion a loop".to_owned()),
+    };
+    format!("over the limit on {what}: {used}, with {allowed} allowed; {cure}")
+}
+
+fn raise(setting: &str) -> String {
+    format!("if the stage needs more, raise `limits.{setting}` in the profile")
+}
+
+/// Who did it.
+#[derive(Debug, Clone)]
+pub(crate) struct Culprit {
+    pub(crate) stage: Option<StageKey>,
+    pub(crate) plugin: PinnedPlugin,
+}
+
+impl fmt::Display for Culprit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PinnedPlugin { name, version, digest } = &self.plugin;
+        match &self.stage {
+            Some(stage) => {
+                write!(out, "stage `{stage}` (plugin `{name}` {version}, {})", digest.short())
+            }
+            None => write!(out, "plugin {}", digest.short()),
+        }
+    }
+}
+
+impl Culprit {
+    /// A fault of this culprit without a place in its code.
+    pub(crate) fn fault(&self, kind: FaultKind, what: &str) -> Fault {
+        Fault { kind, message: clean_text(&format!("{self}: {what}"), REPORT_BYTES_MAX) }
+    }
+
+    /// The fault behind an error that ended a call into the guest.
+    pub(crate) fn fault_of(&self, error: &wasmtime::Error, log: &LogBook) -> Fault {
+        if let Some(Stopped::Fault(fault)) = error.downcast_ref::<Stopped>() {
+            return fault.clone();
+        }
+        let (kind, what) = classify(error, log);
+        let mut report = format!("{self}: {what}");
+        if kind != FaultKind::Host {
+            add_frames(&mut report, error);
+            add_log(&mut report, log);
+        }
+        Fault { kind, message: clean_text(&report, REPORT_BYTES_MAX) }
+    }
+}
+
+fn classify(error: &wasmtime::Error, log: &LogBook) -> (FaultKind, String) {
+    if let Some(stopped) = error.downcast_ref::<Stopped>() {
+        let kind = match stopped {
+            Stopped::Limit { limit, .. } => FaultKind::Limit(*limit),
+            Stopped::ModelCallInPreview { .. } => FaultKind::ModelCallInPreview,
+            Stopped::Denied { .. } => FaultKind::Trap,
+            Stopped::Fault(fault) => fault.kind.clone(),
+        };
+        return (kind, stopped.to_string());
+    }
+    if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
+        return (FaultKind::Host, format!("the host has no room for the stage: {error:#}"));
+    }
+    if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
+        return (FaultKind::Trap, format!("the plugin ended itself with status {status}"));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => {
+            let allowed = size(GUEST_STACK_BYTES as u64);
+            (FaultKind::Limit(Limit::Stack), over_limit(Limit::Stack, "more", &allowed))
+        }
+        Some(trap) => (FaultKind::Trap, trapped(*trap, log)),
+        None => {
+            let causes: Vec<String> = error
+                .chain()
+                .map(ToString::to_string)
+                .filter(|cause| !cause.starts_with("error while executing at wasm backtrace"))
+                .collect();
+            let detail = causes.join(": ");
+            if detail.contains(HOSTCALL_FUEL_TEXT) {
+                let what = over_limit(Limit::CallBytes, "more", "less for the whole output");
+                (FaultKind::Limit(Limit::CallBytes), what)
+            } else {
+                (FaultKind::Trap, format!("the plugin broke the contract: {detail}"))
+            }
+        }
+    }
+}
+
+fn trapped(trap: Trap, log: &LogBook) -> String {
+    let trap = trap.to_string();
+    let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
+    match log.panic_message() {
+        Some(panic) => format!("the plugin panicked: {panic}"),
+        None => format!("the plugin trapped: {trap}"),
+    }
+}
+
+fn add_frames(report: &mut String, error: &wasmtime::Error) {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return };
+    let mut lines = Vec::new();
+    for frame in backtrace.frames() {
+        if frame.symbols().is_empty() {
+            let name = frame.func_name().map_or_else(
+                || format!("function {}", frame.func_index()),
+                |name| format!("{:#}", rustc_demangle::demangle(name)),
+            );
+            lines.push(clean_line(&name, FRAME_NAME_BYTES_MAX));
+        }
+        for symbol in frame.symbols() {
+            let name = symbol.name().or(frame.func_name()).unwrap_or("unknown function");
+            let name = format!("{:#}", rustc_demangle::demangle(name));
+            let mut line = clean_line(&name, FRAME_NAME_BYTES_MAX);
+            if let (Some(file), Some(number)) = (symbol.file(), symbol.line()) {
+                let file = clean_line(file, FRAME_NAME_BYTES_MAX);
+                line = format!("{line} ({file}:{number})");
+            }
+            lines.push(line);
+        }
+    }
+    if lines.is_empty() {
+        return;
+    }
+    report.push_str("\nin its code, innermost first:");
+    for line in lines.iter().take(FRAME_COUNT_MAX) {
+        report.push_str("\n  at ");
+        report.push_str(line);
+    }
+}
+
+fn add_log(report: &mut String, log: &LogBook) {
+    let lines = log.last_lines(LOG_LINE_COUNT);
+    if lines.is_empty() {
+        return;
+    }
+    report.push_str("\nlast lines of its log:");
+    for line in lines {
+        // Writing to a text cannot fail.
+        let _ = write!(report, "\n  {}: {}", line.level.as_str(), clean_line(&line.message, 400));
+    }
+}

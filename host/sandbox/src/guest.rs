@@ -1,0 +1,172 @@
+//! The inside of the box: what one guest has while it runs, and the host functions that it can call.
+//!
+//! Invariant: everything here belongs to one attempt and is dropped with it; nothing is shared between guests.
+use std::sync::Arc;
+
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::SeedableRng;
+use domain::fault::Limit;
+use domain::model::ModelError;
+use domain::port::ModelPort;
+use domain::stage::{LogLevel, StageContext};
+use domain::{Digest, Limits};
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::bindings::stagewright::stage::{llm, log};
+use crate::clock::{FrozenWallClock, GuestClock, GuestClockView, HasGuestClock};
+use crate::fault::Stopped;
+use crate::log_book::{Output, SharedLogBook};
+use crate::meter::{CpuMeter, MemoryMeter};
+use crate::text::size;
+
+/// Most handles that a guest may hold. A stage needs a handful: its outputs, and one answer at a time.
+pub(crate) const HANDLE_COUNT_MAX: usize = 1024;
+
+/// Most random bytes that a guest gets at once. A hash map asks for 16.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
+/// Who answers a guest's questions to a model.
+pub(crate) enum Models {
+    Port(Arc<dyn ModelPort>),
+    /// Nobody, because `function` has to work without.
+    Nobody {
+        function: &'static str,
+    },
+}
+
+/// From what a guest's randomness is made.
+pub(crate) struct Seed([u8; 32]);
+
+impl Seed {
+    /// The same for every repetition of an attempt, another for every other attempt.
+    pub(crate) fn of_attempt(context: &StageContext) -> Self {
+        let attempt = context.attempt.to_string();
+        Self::of(&["attempt", context.run_id.as_str(), context.stage_key.as_str(), &attempt])
+    }
+
+    /// For a call that belongs to no run.
+    pub(crate) fn of_plugin(digest: &Digest) -> Self {
+        Self::of(&["plugin", digest.as_str()])
+    }
+
+    fn of(parts: &[&str]) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update("stagewright guest seed 1");
+        for part in parts {
+            hasher.update([0]);
+            hasher.update(part);
+        }
+        Self(hasher.finalize().into())
+    }
+
+    fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update(self.0);
+        hasher.update(purpose);
+        hasher.finalize().into()
+    }
+}
+
+/// What a store holds for one guest.
+pub(crate) struct Guest {
+    wasi: WasiCtx,
+    clock: GuestClock,
+    pub(crate) table: ResourceTable,
+    pub(crate) memory: MemoryMeter,
+    pub(crate) cpu: CpuMeter,
+    pub(crate) log: SharedLogBook,
+    pub(crate) models: Models,
+    /// The errors of model calls that the guest was told of, to recognise one that it passes on.
+    pub(crate) model_errors: Vec<ModelError>,
+    pub(crate) call_bytes_max: u64,
+}
+
+impl Guest {
+    pub(crate) fn new(limits: &Limits, seed: &Seed, models: Models, cpu: CpuMeter) -> Self {
+        let log = SharedLogBook::new(limits.log_bytes_max);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLE_COUNT_MAX);
+        Self {
+            wasi: empty_wasi(seed, &log),
+            clock: GuestClock::default(),
+            table,
+            memory: MemoryMeter::new(limits.memory_bytes_max),
+            cpu,
+            log,
+            models,
+            model_errors: Vec::new(),
+            call_bytes_max: limits.call_bytes_max,
+        }
+    }
+
+    /// Refuses more bytes in one call than the profile allows.
+    pub(crate) fn check_call_bytes(&self, bytes: u64) -> Result<(), Stopped> {
+        if bytes > self.call_bytes_max {
+            let allowed = size(self.call_bytes_max);
+            return Err(Stopped::over(Limit::CallBytes, &size(bytes), &allowed));
+        }
+        Ok(())
+    }
+}
+
+/// A WASI without environment, arguments, files, input, network and real time.
+fn empty_wasi(seed: &Seed, log: &SharedLogBook) -> WasiCtx {
+    let mut insecure_seed = [0; 16];
+    insecure_seed.copy_from_slice(&seed.derive("insecure seed")[..16]);
+    WasiCtx::builder()
+        .stdout(log.writer(Output::Stdout))
+        .stderr(log.writer(Output::Stderr))
+        .wall_clock(FrozenWallClock)
+        .secure_random(ChaCha20Rng::from_seed(seed.derive("secure")))
+        .insecure_random(ChaCha20Rng::from_seed(seed.derive("insecure")))
+        .insecure_random_seed(u128::from_le_bytes(insecure_seed))
+        .max_random_size(RANDOM_BYTES_MAX)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .build()
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Everything that any guest can be linked to, apart from `wasi:http`, which is denied per component.
+pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    linker.allow_shadowing(true);
+    wasmtime_wasi::p2::bindings::clocks::monotonic_clock::add_to_linker::<_, HasGuestClock>(
+        linker,
+        |guest| GuestClockView { clock: &guest.clock, table: &mut guest.table },
+    )?;
+    linker.allow_shadowing(false);
+    llm::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    log::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+}
+
+impl log::Host for Guest {
+    async fn write(
+        &mut self,
+        level: log::Level,
+        message: String,
+        fields: Vec<log::Field>,
+    ) -> wasmtime::Result<()> {
+        let fields_bytes: usize =
+            fields.iter().map(|field| field.key.len() + field.value.len()).sum();
+        self.check_call_bytes((message.len() + fields_bytes) as u64)?;
+        let level = match level {
+            log::Level::Debug => LogLevel::Debug,
+            log::Level::Info => LogLevel::Info,
+            log::Level::Warn => LogLevel::Warn,
+            log::Level::Error => LogLevel::Error,
+        };
+        let fields: Vec<(String, String)> =
+            fields.into_iter().map(|field| (field.key, field.value)).collect();
+        self.log.with(|book| book.write_line(level, &message, &fields));
+        Ok(())
+    }
+}

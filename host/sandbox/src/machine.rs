@@ -1,0 +1,236 @@
+//! Runs one call into one guest, within its limits. Knows no run, no catalog and no files.
+//!
+//! Invariant: every call has a store of its own, taken from the pool behind a semaphore, and dropped with everything
+//! the guest had. Two calls share compiled code and nothing else.
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::fault::Limit;
+use domain::model::ModelError;
+use domain::port::{BoxFuture, Consumed};
+use domain::stage::StageLog;
+use domain::{Digest, Fault, FaultKind, Limits};
+use tokio::sync::Semaphore;
+use wasmtime::component::Linker;
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+use crate::bindings::StagePlugin;
+use crate::component::{self, LoadedComponent};
+use crate::engine::{self, EpochTicker, MEMORY_BYTES_BOUND, PREVIEW_SLOT_COUNT};
+use crate::fault::{Culprit, over_limit};
+use crate::guest::{self, Guest, HANDLE_COUNT_MAX, Models, Seed};
+use crate::meter::CpuMeter;
+use crate::output::output_bytes_max;
+use crate::text::size;
+use crate::{Config, Error};
+
+/// Room, in bytes, for what lists and records take up beside their texts when a guest hands them over.
+const CALL_OVERHEAD_BYTES: u64 = 64 << 10;
+
+/// Components that stay loaded. Each takes a few MiB; a profile has at most 64 stages.
+const LOADED_COUNT_MAX: usize = 128;
+
+/// Engine, linker, instances and loaded components.
+pub(crate) struct Machine {
+    engine: Engine,
+    linker: Linker<Guest>,
+    ticker: EpochTicker,
+    stage_slots: Semaphore,
+    preview_slots: Semaphore,
+    loaded: Mutex<Loaded>,
+}
+
+/// What loading a component gave: it is a function of the bytes, so what is wrong is kept as well.
+pub(crate) type LoadOutcome = Result<Arc<LoadedComponent>, Vec<String>>;
+
+#[derive(Default)]
+struct Loaded {
+    shelves: HashMap<Digest, Arc<Shelf>>,
+    use_count: u64,
+}
+
+/// The place of one component. Whoever loads it holds the lock, and the others wait for the same outcome.
+#[derive(Default)]
+struct Shelf {
+    outcome: Mutex<Option<LoadOutcome>>,
+    last_use: Mutex<u64>,
+}
+
+/// Which instances a call may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slots {
+    /// For stages that may wait long.
+    Stages,
+    /// For calls that end by themselves within their computing time.
+    Previews,
+}
+
+/// One call into a guest.
+pub(crate) struct Visit<'a> {
+    pub(crate) culprit: &'a Culprit,
+    pub(crate) limits: &'a Limits,
+    pub(crate) seed: Seed,
+    pub(crate) models: Models,
+    pub(crate) slots: Slots,
+}
+
+/// What came of a call.
+pub(crate) struct Visited<R> {
+    pub(crate) outcome: Result<R, Fault>,
+    pub(crate) log: StageLog,
+    pub(crate) consumed: Consumed,
+    /// The errors of model calls that the guest was told of.
+    pub(crate) model_errors: Vec<ModelError>,
+}
+
+impl<R> Visited<R> {
+    /// A call that did not begin.
+    pub(crate) fn failed(fault: Fault) -> Self {
+        Self {
+            outcome: Err(fault),
+            log: StageLog::default(),
+            consumed: Consumed::default(),
+            model_errors: Vec::new(),
+        }
+    }
+}
+
+impl Machine {
+    pub(crate) fn open(config: &Config) -> Result<Self, Error> {
+        let engine = engine::open(&config.cache_dir, config.instance_count_max)?;
+        let mut linker = Linker::new(&engine);
+        guest::add_to_linker(&mut linker)
+            .map_err(|error| Error::Engine { detail: format!("{error:#}") })?;
+        let ticker = EpochTicker::start(&engine)?;
+        Ok(Self {
+            engine,
+            linker,
+            ticker,
+            stage_slots: Semaphore::new(config.instance_count_max as usize),
+            preview_slots: Semaphore::new(PREVIEW_SLOT_COUNT as usize),
+            loaded: Mutex::default(),
+        })
+    }
+
+    /// The component with this digest, if it is loaded or known not to fit.
+    pub(crate) fn loaded(&self, digest: &Digest) -> Option<LoadOutcome> {
+        let shelf = self.shelf(digest);
+        // A lock that is held means that the component is being loaded: to wait for it is the blocking way's business.
+        let outcome = shelf.outcome.try_lock().ok()?;
+        outcome.clone()
+    }
+
+    /// Loads a component, or gives what an earlier call loaded. Blocks for as long as compiling takes.
+    pub(crate) fn load(&self, digest: &Digest, bytes: &[u8]) -> LoadOutcome {
+        let shelf = self.shelf(digest);
+        let mut outcome = shelf.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        outcome.get_or_insert_with(|| component::load(&self.linker, bytes).map(Arc::new)).clone()
+    }
+
+    fn shelf(&self, digest: &Digest) -> Arc<Shelf> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.use_count += 1;
+        let now = loaded.use_count;
+        if !loaded.shelves.contains_key(digest) && loaded.shelves.len() >= LOADED_COUNT_MAX {
+            loaded.drop_least_used();
+        }
+        let shelf = Arc::clone(loaded.shelves.entry(digest.clone()).or_default());
+        *shelf.last_use.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        shelf
+    }
+
+    /// Makes one call into a fresh instance of a component. Dropping the future stops the guest.
+    pub(crate) async fn visit<R: Send>(
+        &self,
+        component: &LoadedComponent,
+        visit: Visit<'_>,
+        call: impl for<'a> FnOnce(
+            &'a mut Store<Guest>,
+            &'a StagePlugin,
+        ) -> BoxFuture<'a, wasmtime::Result<R>>
+        + Send,
+    ) -> Visited<R> {
+        let Visit { culprit, limits, seed, models, slots } = visit;
+        if limits.memory_bytes_max > MEMORY_BYTES_BOUND {
+            return Visited::failed(too_much_memory(culprit, limits));
+        }
+        let slots = match slots {
+            Slots::Stages => &self.stage_slots,
+            Slots::Previews => &self.preview_slots,
+        };
+        // The permit is declared before the store, so that it is given back after the instance.
+        let _permit = slots.acquire().await;
+        let cpu = CpuMeter::new(self.ticker.ticks(), limits.cpu_time_max);
+        let mut store = self.store(Guest::new(limits, &seed, models, cpu), limits);
+        let ended = tokio::time::timeout(limits.wall_time_max, async {
+            let plugin = component.pre.instantiate_async(&mut store).await?;
+            call(&mut store, &plugin).await
+        })
+        .await;
+        let guest = store.data_mut();
+        let consumed =
+            Consumed { cpu_time: guest.cpu.used_time(), memory_bytes: guest.memory.peak_bytes() };
+        let outcome = guest.log.with(|log| {
+            log.finish();
+            match ended {
+                Ok(ended) => ended.map_err(|error| culprit.fault_of(&error, log)),
+                Err(_) => Err(too_long(culprit, limits.wall_time_max)),
+            }
+        });
+        let log = guest.log.with(|log| log.take());
+        Visited { outcome, log, consumed, model_errors: std::mem::take(&mut guest.model_errors) }
+    }
+
+    fn store(&self, guest: Guest, limits: &Limits) -> Store<Guest> {
+        let mut store = Store::new(&self.engine, guest);
+        store.limiter(|guest| &mut guest.memory);
+        let call_bytes_max = output_bytes_max(limits).saturating_add(CALL_OVERHEAD_BYTES);
+        store.set_hostcall_fuel(usize::try_from(call_bytes_max).unwrap_or(usize::MAX));
+        store.set_max_component_handles(HANDLE_COUNT_MAX);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut store| {
+            store.data_mut().cpu.charge()?;
+            // A guest that computes gives the thread back at every tick, so that it cannot starve the others.
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        });
+        store
+    }
+}
+
+impl Loaded {
+    fn drop_least_used(&mut self) {
+        let least_used = self.shelves.iter().min_by_key(|(_, shelf)| {
+            *shelf.last_use.lock().unwrap_or_else(PoisonError::into_inner)
+        });
+        if let Some(digest) = least_used.map(|(digest, _)| digest.clone()) {
+            self.shelves.remove(&digest);
+        }
+    }
+}
+
+fn too_much_memory(culprit: &Culprit, limits: &Limits) -> Fault {
+    let message = format!(
+        "`limits.memory_mib` in the profile grants {}, and this host has at most {} for a stage; lower it",
+        size(limits.memory_bytes_max),
+        size(MEMORY_BYTES_BOUND)
+    );
+    culprit.fault(FaultKind::Limit(Limit::Memory), &message)
+}
+
+fn too_long(culprit: &Culprit, wall_time_max: Duration) -> Fault {
+    let allowed = format!("{} ms", wall_time_max.as_millis());
+    let message = over_limit(Limit::WallTime, "it is not done", &allowed);
+    culprit.fault(FaultKind::Limit(Limit::WallTime), &message)
+}
+
+#[cfg(test)]
+impl Machine {
+    pub(crate) fn ticks(&self) -> Arc<std::sync::atomic::AtomicU64> {
+        self.ticker.ticks()
+    }
+
+    pub(crate) fn free_stage_slots(&self) -> usize {
+        self.stage_slots.available_permits()
+    }
+}

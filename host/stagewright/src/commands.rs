@@ -1,0 +1,97 @@
+//! What each command does. A command asks the API through [`Session`], and shows what it answers; it decides nothing
+//! about runs itself.
+mod approvals;
+mod demo;
+mod doctor;
+mod plugins;
+mod profiles;
+mod providers;
+mod run;
+mod runs;
+mod serve;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use engine::DriveOnStart;
+
+use crate::args::{Approvals, Arguments, Command, Plugins, Profiles, Providers, Runs};
+use crate::config::Config;
+use crate::error::{Error, Exit};
+use crate::output::Output;
+use crate::session::Session;
+
+/// Does what the command line says.
+pub(crate) async fn perform(
+    command: Command,
+    config: &Config,
+    output: &Output,
+) -> Result<Exit, Error> {
+    match command {
+        Command::Serve(_) => serve::serve(config, output).await,
+        Command::Doctor => doctor::doctor(config, output).await,
+        Command::Profiles(Profiles::Check { files }) if !files.is_empty() => {
+            profiles::check_files(config, output, &files)
+        }
+        command => {
+            let session = Session::open(config, output, drive_on_start(&command)).await?;
+            let outcome = Box::pin(with_session(&session, command)).await;
+            session.close().await;
+            outcome
+        }
+    }
+}
+
+/// Whether unfinished runs go on while a command has the engine: those that carry runs on do, so that whatever a crash
+/// left behind is picked up; those that look at something, or do one thing to one run, cost nobody anything.
+fn drive_on_start(command: &Command) -> DriveOnStart {
+    match command {
+        Command::Run(_) | Command::Serve(_) | Command::Runs(Runs::Watch(_) | Runs::Resume(_)) => {
+            DriveOnStart::UnfinishedRuns
+        }
+        // A demonstration must not go on with somebody's real run, which may cost money.
+        Command::Demo(_)
+        | Command::Runs(_)
+        | Command::Approvals(_)
+        | Command::Profiles(_)
+        | Command::Plugins(_)
+        | Command::Providers(_)
+        | Command::Doctor
+        | Command::Completions { .. } => DriveOnStart::Nothing,
+    }
+}
+
+async fn with_session(session: &Session<'_>, command: Command) -> Result<Exit, Error> {
+    match command {
+        Command::Demo(demo) => demo::demo(session, demo).await,
+        Command::Run(run) => run::run(session, *run).await,
+        Command::Runs(command) => runs::perform(session, command).await,
+        Command::Approvals(Approvals::List(list)) => approvals::list(session, list).await,
+        Command::Approvals(Approvals::Show { approval }) => {
+            approvals::show(session, &approval).await
+        }
+        Command::Approvals(Approvals::Grant(decision)) => approvals::grant(session, decision).await,
+        Command::Approvals(Approvals::Reject(decision)) => {
+            approvals::reject(session, decision).await
+        }
+        Command::Profiles(Profiles::List) => profiles::list(session).await,
+        Command::Profiles(Profiles::Show { mode }) => profiles::show(session, &mode).await,
+        Command::Profiles(Profiles::Check { .. }) => profiles::check_all(session).await,
+        Command::Plugins(Plugins::List) => plugins::list(session).await,
+        Command::Plugins(Plugins::Show { plugin }) => plugins::show(session, &plugin).await,
+        Command::Providers(Providers::List) => providers::list(session).await,
+        Command::Providers(Providers::Check { name }) => {
+            providers::check(session, name.as_deref()).await
+        }
+        Command::Serve(_) | Command::Doctor | Command::Completions { .. } => {
+            unreachable!("these need no session")
+        }
+    }
+}
+
+/// The completions of a shell. Needs no configuration, so that a broken one does not break a shell's start.
+pub(crate) fn completions(shell: Shell, output: &Output) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "stagewright", &mut script);
+    output.foreign(&String::from_utf8_lossy(&script));
+    Exit::Done
+}

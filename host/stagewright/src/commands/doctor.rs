@@ -1,0 +1,240 @@
+//! `doctor`: what is configured and from where, what works, and what to do about what does not. Asks no provider: that
+//! would cost money; `providers check` does it.
+mod folder;
+
+use std::time::Instant;
+
+use domain::port::PluginCatalog;
+use profile::{Ask, FallbackPolicy, Library};
+use serde::Serialize;
+
+use crate::config::{Config, Setting};
+use crate::error::{Error, Exit};
+use crate::output::{Output, Paint, clean};
+use crate::render;
+use crate::session::{ConfiguredModels, command_line, open_sandbox};
+
+/// How one thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    /// It works, and somebody may have meant something else.
+    Warning,
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    state: State,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cure: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, detail: impl Into<String>) -> Check {
+        Check { name, state: State::Ok, detail: detail.into(), cure: None }
+    }
+
+    fn warning(name: &'static str, detail: impl Into<String>, cure: impl Into<String>) -> Check {
+        Check { name, state: State::Warning, detail: detail.into(), cure: Some(cure.into()) }
+    }
+
+    fn bad(name: &'static str, detail: impl Into<String>, cure: Option<String>) -> Check {
+        Check { name, state: State::Bad, detail: detail.into(), cure }
+    }
+
+    fn failed(name: &'static str, error: &Error) -> Check {
+        Check::bad(name, error.to_string(), error.hint())
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    version: &'static str,
+    ok: bool,
+    settings: &'a [Setting],
+    checks: &'a [Check],
+}
+
+pub(super) async fn doctor(config: &Config, output: &Output) -> Result<Exit, Error> {
+    let mut checks = folder::checks(config).await;
+    checks.extend(plugins_and_profiles(config));
+    checks.extend(providers(config));
+    let bad_count = checks.iter().filter(|check| check.state == State::Bad).count() as u64;
+    let report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        ok: bad_count == 0,
+        settings: &config.settings,
+        checks: &checks,
+    };
+    if output.is_json() {
+        output.document(&report);
+    } else {
+        output.line(&text_of(&report, output.paint()));
+    }
+    if bad_count == 0 {
+        return Ok(Exit::Done);
+    }
+    let what = render::counted(bad_count, "check", "checks");
+    Err(Error::CheckFailed(format!("{what} failed")))
+}
+
+/// One sandbox for both: profiles are resolved against the plugins.
+fn plugins_and_profiles(config: &Config) -> Vec<Check> {
+    let sandbox = match open_sandbox(config) {
+        Ok(sandbox) => sandbox,
+        Err(error) => return vec![Check::failed("sandbox", &error)],
+    };
+    let mut checks = vec![bundled_plugins(&sandbox)];
+    checks.extend(plugin_folder(config, &sandbox));
+    match ConfiguredModels::new(config) {
+        Ok(models) => checks.extend(profiles(config, &sandbox, &models)),
+        Err(error) => checks.push(Check::failed("providers", &error)),
+    }
+    checks
+}
+
+/// Compiles each shipped plugin, or takes it from the cache, and asks it who it is.
+fn bundled_plugins(sandbox: &sandbox::Sandbox) -> Check {
+    let begun = Instant::now();
+    for (name, bytes) in plugin_bundle::PLUGINS {
+        if let Err(error) = sandbox.inspect(bytes, name) {
+            return Check::bad("shipped plugins", error.to_string(), None);
+        }
+    }
+    let time = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let count = render::counted(plugin_bundle::PLUGINS.len() as u64, "component", "components");
+    Check::ok("shipped plugins", format!("{count} load, in {}", render::duration(time)))
+}
+
+fn plugin_folder(config: &Config, sandbox: &sandbox::Sandbox) -> Vec<Check> {
+    let (_, unusable) = sandbox.list();
+    let place = config.plugin_dir().display().to_string();
+    let check = |error: &domain::port::PluginError| {
+        let cure = format!("repair it, or take it out of `{place}`");
+        Check::bad("plugin folder", error.to_string(), Some(cure))
+    };
+    unusable.iter().map(check).collect()
+}
+
+fn profiles(config: &Config, sandbox: &sandbox::Sandbox, models: &ConfiguredModels) -> Vec<Check> {
+    let library = Library::load(&config.profile_dirs);
+    let summaries = library.list();
+    let mut checks = Vec::new();
+    for summary in &summaries {
+        let ask = Ask { mode: &summary.mode, skill_overrides: None, stage_overrides: None };
+        let problems = if summary.problems.is_empty() {
+            match library.resolve(&ask, sandbox, models, &FallbackPolicy::Off) {
+                Ok(_) => continue,
+                Err(problems) => problems.items().to_vec(),
+            }
+        } else {
+            summary.problems.clone()
+        };
+        for problem in problems {
+            let detail = format!("`{}`: {problem}", summary.mode);
+            checks.push(Check::bad("profiles", detail, problem.hint));
+        }
+    }
+    if checks.is_empty() {
+        let count = render::counted(summaries.len() as u64, "profile", "profiles");
+        checks.push(Check::ok("profiles", format!("{count} can be started")));
+    }
+    checks
+}
+
+fn providers(config: &Config) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for provider in &config.providers {
+        let gateway::Kind::OpenAi(server) = &provider.kind else { continue };
+        let is_default =
+            if provider.name == config.default_provider { ", the default" } else { "" };
+        let key = if server.key.is_some() { "with a key" } else { "without a key" };
+        let detail = format!("`{}`{is_default}: {} {key}", provider.name, provider.model);
+        let check = command_line(config, &format!("providers check {}", provider.name));
+        checks.push(Check {
+            cure: Some(format!("try it with `{check}`")),
+            ..Check::ok("provider", detail)
+        });
+    }
+    if config.default_provider == gateway::SCRIPTED {
+        checks.push(Check::warning(
+            "provider",
+            "no language model is the default: the built-in scripted writer answers",
+            "set `KIMI_API_KEY` or `OPENAI_API_KEY` in `.env`, or `providers:` in `stagewright.yaml`",
+        ));
+    }
+    let cure = "use a provider that speaks OpenAI's chat completions";
+    checks.extend(config.notes.iter().map(|note| Check::warning("provider", note, cure)));
+    checks
+}
+
+fn text_of(report: &Report<'_>, paint: Paint) -> String {
+    let row = |setting: &Setting| {
+        vec![setting.key.clone(), setting.value.clone(), setting.origin.clone()]
+    };
+    let rows: Vec<Vec<String>> = report.settings.iter().map(row).collect();
+    let mut text = format!("stagewright {}\n\n", report.version);
+    text.push_str(&render::table(&["SETTING", "VALUE", "FROM"], &rows, paint));
+    text.push('\n');
+    for check in report.checks {
+        let word = match check.state {
+            State::Ok => paint.good("ok     "),
+            State::Warning => paint.waiting("warning"),
+            State::Bad => paint.bad("bad    "),
+        };
+        let detail = render::unbroken(&check.detail);
+        text.push_str(&format!("\n{word}  {}: {detail}", check.name));
+        if let Some(cure) = &check.cure {
+            text.push_str(&format!("\n         {} {}", paint.good("hint:"), clean(cure)));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    #[test]
+    fn a_report_says_where_values_come_from_and_what_to_do() {
+        let setting = |key: &str, value: &str, origin: &str| Setting {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            origin: origin.to_owned(),
+        };
+        let report = Report {
+            version: "1.2.3",
+            ok: false,
+            settings: &[
+                setting("data_dir", ".stagewright", "default"),
+                setting("providers.kimi.key", "set", ".env: KIMI_API_KEY"),
+            ],
+            checks: &[
+                Check::ok("profiles", "3 profiles can be started"),
+                Check::bad(
+                    "data folder",
+                    "it cannot be written",
+                    Some("give the right".to_owned()),
+                ),
+            ],
+        };
+        assert_snapshot!(text_of(&report, Paint::PLAIN), @r"
+        stagewright 1.2.3
+
+        SETTING             VALUE         FROM
+        data_dir            .stagewright  default
+        providers.kimi.key  set           .env: KIMI_API_KEY
+
+        ok       profiles: 3 profiles can be started
+        bad      data folder: it cannot be written
+                 hint: give the right
+        ");
+    }
+}

@@ -1,0 +1,144 @@
+//! The data folder: whether it can be written, how much room there is, who has it, and whether its log can be read.
+use std::path::{Path, PathBuf};
+
+use store::{Owner, Store};
+
+use super::Check;
+use crate::client::{Client, Remote, Transport};
+use crate::config::Config;
+use crate::error::Error;
+use crate::render;
+
+const FOLDER: &str = "data folder";
+const SPACE: &str = "free space";
+const LOG: &str = "log";
+/// Free space below which a hint is due, in bytes: some ten thousand runs.
+const SPACE_LOW_BYTES: u64 = 1 << 30;
+/// Free space below which runs are about to stop, in bytes.
+const SPACE_OUT_BYTES: u64 = 64 << 20;
+
+pub(super) async fn checks(config: &Config) -> Vec<Check> {
+    let folder = &config.data_dir;
+    let existing = nearest_existing(folder);
+    let mut checks = vec![writable(folder, &existing)];
+    checks.extend(space(&existing));
+    checks.push(match Store::owner_of(folder) {
+        Ok(Some(owner)) => owned(config, &owner).await,
+        Ok(None) if folder.exists() => log(folder).await,
+        Ok(None) => Check::ok(LOG, "there are no runs yet"),
+        Err(error) => Check::failed(LOG, &Error::Store(error)),
+    });
+    checks
+}
+
+fn nearest_existing(folder: &Path) -> PathBuf {
+    let existing = folder.ancestors().find(|path| !path.as_os_str().is_empty() && path.exists());
+    existing.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Tries it: rights, read-only disks and quotas are all told only by a write.
+fn writable(folder: &Path, existing: &Path) -> Check {
+    let shown = folder.display();
+    let probe = existing.join(format!(".stagewright-doctor-{}", std::process::id()));
+    let written = std::fs::write(&probe, b"may be removed");
+    std::fs::remove_file(&probe).ok();
+    match written {
+        Ok(()) if folder.exists() => Check::ok(FOLDER, format!("`{shown}` can be written")),
+        Ok(()) => {
+            Check::ok(FOLDER, format!("`{shown}` does not exist yet; it is made at its first use"))
+        }
+        Err(error) => Check::bad(
+            FOLDER,
+            format!("`{}` cannot be written: {error}", existing.display()),
+            Some(
+                "give this user the right to write there, or choose another `--data-dir`"
+                    .to_owned(),
+            ),
+        ),
+    }
+}
+
+#[cfg(unix)]
+fn space(existing: &Path) -> Option<Check> {
+    let disk = rustix::fs::statvfs(existing).ok()?;
+    Some(space_check(disk.f_bavail.saturating_mul(disk.f_frsize)))
+}
+
+#[cfg(not(unix))]
+fn space(_existing: &Path) -> Option<Check> {
+    None
+}
+
+fn space_check(free_bytes: u64) -> Check {
+    let detail = render::size(free_bytes);
+    let cure = "make room on the disk, or choose another `--data-dir`";
+    match free_bytes {
+        0..SPACE_OUT_BYTES => Check::bad(SPACE, detail, Some(cure.to_owned())),
+        SPACE_OUT_BYTES..SPACE_LOW_BYTES => Check::warning(SPACE, detail, cure),
+        _ => Check::ok(SPACE, detail),
+    }
+}
+
+async fn owned(config: &Config, owner: &Owner) -> Check {
+    let Some(url) = &owner.url else {
+        return Check::ok(LOG, format!("process {} works on it at the moment", owner.pid));
+    };
+    let remote = match Remote::new(url, config.token.as_ref()) {
+        Ok(remote) => remote,
+        Err(error) => return Check::failed(LOG, &error),
+    };
+    match Client::new(Transport::Remote(remote)).ready().await {
+        Ok(ready) if ready.status == "ready" => Check::ok(
+            LOG,
+            format!("served by process {} at {url}, version {}", owner.pid, ready.version),
+        ),
+        Ok(ready) => {
+            let details = [ready.store, ready.plugins, ready.providers];
+            let bad = details.into_iter().filter(|check| !check.ok).map(|check| check.detail);
+            Check::bad(
+                LOG,
+                format!("the server at {url}: {}", bad.collect::<Vec<_>>().join("; ")),
+                None,
+            )
+        }
+        Err(error) => Check::failed(LOG, &error),
+    }
+}
+
+/// Opens the log as a command would, and closes it again.
+async fn log(folder: &Path) -> Check {
+    let store = match Store::open(folder) {
+        Ok(store) => store,
+        Err(error) => return Check::failed(LOG, &Error::Store(error)),
+    };
+    let active = store.active_runs().await;
+    store.close();
+    match active {
+        Ok(runs) if runs.is_empty() => Check::ok(LOG, "it can be read; no run is unfinished"),
+        Ok(runs) => {
+            let count = render::counted(runs.len() as u64, "run goes", "runs go");
+            Check::ok(LOG, format!("it can be read; {count} on at the next start"))
+        }
+        Err(error) => Check::failed(LOG, &Error::Store(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::doctor::State;
+
+    #[test]
+    fn little_room_is_told_before_it_is_gone() {
+        assert_eq!(space_check(10 << 30).state, State::Ok);
+        assert_eq!(space_check(500 << 20).state, State::Warning);
+        assert_eq!(space_check(1 << 20).state, State::Bad);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_looked_for_further_up() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(nearest_existing(&folder.path().join("a/b")), folder.path());
+        assert_eq!(nearest_existing(Path::new("not-there-at-all")), Path::new("."));
+    }
+}

@@ -1,0 +1,72 @@
+//! `plugins`: see the plugins that stages can be done with.
+use control_api::dto::PluginDto;
+
+use crate::error::{Error, Exit};
+use crate::output::clean;
+use crate::render;
+use crate::session::Session;
+
+pub(super) async fn list(session: &Session<'_>) -> Result<Exit, Error> {
+    let plugins = session.client.plugins().await?;
+    if session.output.is_json() {
+        session.output.document(&plugins);
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<Vec<String>> = plugins.items.iter().map(row).collect();
+    let head = ["PLUGIN", "VERSION", "DIGEST", "SIZE", "SOURCE", "SUMMARY"];
+    session.output.line(&render::table(&head, &rows, session.output.paint()));
+    let paint = session.output.paint_notes();
+    for unusable in &plugins.unusable {
+        let place = clean(&unusable.place);
+        session.output.note(&format!("{} {place} cannot be used", paint.waiting("warning:")));
+        for finding in &unusable.findings {
+            session.output.note(&format!("  - {}", clean(finding)));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn row(plugin: &PluginDto) -> Vec<String> {
+    vec![
+        plugin.name.clone(),
+        plugin.version.clone(),
+        short(&plugin.digest).to_owned(),
+        render::size(plugin.size_bytes),
+        plugin.path.clone().unwrap_or_else(|| plugin.source.clone()),
+        plugin.summary.clone(),
+    ]
+}
+
+/// The beginning of a digest: enough to tell plugins apart by eye.
+fn short(digest: &str) -> &str {
+    const SHOWN: usize = "sha256:".len() + 12;
+    digest.get(..SHOWN).unwrap_or(digest)
+}
+
+pub(super) async fn show(session: &Session<'_>, plugin: &str) -> Result<Exit, Error> {
+    let plugin = session.client.plugin(plugin).await?;
+    if session.output.is_json() {
+        session.output.document(&plugin);
+        return Ok(Exit::Done);
+    }
+    let makes: Vec<&str> = plugin.makes.iter().map(|artifact| artifact.name.as_str()).collect();
+    let facts = [
+        ("plugin", format!("{}@{}", plugin.name, plugin.version)),
+        ("summary", render::unbroken(&plugin.summary)),
+        ("digest", plugin.digest.clone()),
+        ("source", plugin.path.clone().unwrap_or_else(|| plugin.source.clone())),
+        ("size", render::size(plugin.size_bytes)),
+        ("contract", plugin.contract_version.clone()),
+        ("needs", plugin.needs.join(", ")),
+        ("uses", plugin.uses.join(", ")),
+        ("makes", makes.join(", ")),
+    ];
+    let paint = session.output.paint();
+    let line = |text: &str| session.output.line(text);
+    line(&render::pairs(&facts, paint));
+    line(&format!("\n{}", paint.strong("imports")));
+    plugin.imports.iter().for_each(|import| line(&clean(&format!("  {import}"))));
+    let schema = serde_json::to_string_pretty(&plugin.settings_schema).unwrap_or_default();
+    line(&format!("\n{}\n{}", paint.strong("settings"), render::indented(&schema, "  ")));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,268 @@
+//! One run, from each of its sides.
+use control_api::dto::{
+    ArtifactDto, CallDto, CostDto, ListDto, ModelRequestDto, RoleDto, RunDto, StageDto,
+};
+use serde::Serialize;
+
+use crate::error::{Error, Exit};
+use crate::output::clean;
+use crate::render;
+use crate::session::Session;
+
+pub(super) async fn run(session: &Session<'_>, run_id: &str) -> Result<Exit, Error> {
+    let run = session.client.run(run_id).await?;
+    if session.output.is_json() {
+        session.output.document(&run);
+        return Ok(Exit::Done);
+    }
+    let paint = session.output.paint();
+    session.output.line(&render::pairs(&facts(session, &run), paint));
+    let rows: Vec<Vec<String>> = run.stages.iter().map(stage_row).collect();
+    let head =
+        ["", "STAGE", "STATUS", "TRY", "PLUGIN", "TIME", "MODEL", "PERSON", "TOKENS", "RESULT"];
+    session.output.line(&format!("\n{}", render::table(&head, &rows, paint)));
+    if let Some(fault) = &run.summary.fault {
+        session.output.line(&format!("\n{} {}", paint.bad("failed:"), render::fault(fault)));
+    }
+    if let Some(pending) = &run.pending_approval {
+        let show = session.command_line(&format!("approvals show {}", pending.approval_id));
+        session.output.line(&format!(
+            "\n{} {}  `{show}`",
+            paint.waiting("waiting:"),
+            render::unbroken(&pending.question)
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+fn facts(session: &Session<'_>, run: &RunDto) -> Vec<(&'static str, String)> {
+    let summary = &run.summary;
+    let mode = match summary.fallback_applied {
+        true => format!("{} (asked for: {})", summary.effective_mode, summary.requested_mode),
+        false => summary.effective_mode.clone(),
+    };
+    let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
+    let timing = &run.timing;
+    let times = format!(
+        "{} queue, {} work, {} model, {} person",
+        render::duration(timing.queue_ms),
+        render::duration(timing.work_ms),
+        render::duration(timing.model_wait_ms),
+        render::duration(timing.human_wait_ms)
+    );
+    vec![
+        ("run", summary.run_id.clone()),
+        ("status", summary.status.as_str().to_owned()),
+        ("mode", format!("{mode} {}", summary.profile_version)),
+        ("request", render::one_line(&run.request_text)),
+        ("thread", or_empty(&summary.thread_id)),
+        ("brand", or_empty(&summary.brand_id)),
+        ("project", or_empty(&summary.project_id)),
+        ("started", render::time(&summary.created_at)),
+        ("ended", summary.ended_at.as_deref().map(render::time).unwrap_or_default()),
+        ("time", times),
+        ("usage", render::usage(&run.usage)),
+        ("files", session.config.run_dir(&summary.run_id).display().to_string()),
+    ]
+}
+
+fn stage_row(stage: &StageDto) -> Vec<String> {
+    let result = match (&stage.fault, &stage.summary) {
+        (Some(fault), _) => fault.error_code.clone(),
+        (None, Some(summary)) => summary.clone(),
+        (None, None) => String::new(),
+    };
+    let time_or_blank = |ms: u64| if ms == 0 { String::new() } else { render::duration(ms) };
+    vec![
+        (stage.position + 1).to_string(),
+        stage.key.clone(),
+        stage.status.as_str().to_owned(),
+        if stage.attempt == 0 { String::new() } else { stage.attempt.to_string() },
+        format!("{}@{}", stage.plugin.name, stage.plugin.version),
+        time_or_blank(stage.timing.work_ms),
+        time_or_blank(stage.timing.model_wait_ms),
+        time_or_blank(stage.timing.human_wait_ms),
+        render::count(stage.usage.input_tokens + stage.usage.output_tokens),
+        result,
+    ]
+}
+
+pub(super) async fn events(session: &Session<'_>, run_id: &str) -> Result<Exit, Error> {
+    for event in session.client.timeline(run_id).await? {
+        if session.output.is_json() {
+            session.output.document_line(&event);
+            continue;
+        }
+        let (time, line) = (render::time(&event.at), render::unbroken(&event.line));
+        session.output.line(&format!("{:>4}  {time}  {line}", event.version));
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) async fn artifacts(session: &Session<'_>, run_id: &str) -> Result<Exit, Error> {
+    let artifacts = session.client.artifacts(run_id).await?;
+    if session.output.is_json() {
+        session.output.document(&ListDto { items: artifacts, next_cursor: None });
+        return Ok(Exit::Done);
+    }
+    if artifacts.is_empty() {
+        session.output.note("no artifacts yet");
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<Vec<String>> = artifacts.iter().map(artifact_row).collect();
+    let head = ["STAGE", "NAME", "VERSION", "CURRENT", "SIZE", "TYPE", "MADE"];
+    session.output.line(&render::table(&head, &rows, session.output.paint()));
+    let print = session.command_line(&format!("runs artifacts {run_id} STAGE NAME"));
+    session.output.note(&format!("print one with `{print}`"));
+    Ok(Exit::Done)
+}
+
+fn artifact_row(artifact: &ArtifactDto) -> Vec<String> {
+    vec![
+        artifact.stage.clone(),
+        artifact.name.clone(),
+        artifact.version.to_string(),
+        if artifact.current { "yes" } else { "no" }.to_owned(),
+        render::size(artifact.size_bytes),
+        artifact.media_type.clone(),
+        render::time(&artifact.created_at),
+    ]
+}
+
+/// An artifact with its text.
+#[derive(Serialize)]
+struct ArtifactText<'a> {
+    run_id: &'a str,
+    stage: &'a str,
+    name: &'a str,
+    media_type: String,
+    body: String,
+}
+
+pub(super) async fn artifact(
+    session: &Session<'_>,
+    run_id: &str,
+    stage: &str,
+    name: &str,
+    version: Option<u32>,
+) -> Result<Exit, Error> {
+    let (media_type, body) = session.client.artifact(run_id, stage, name, version).await?;
+    if session.output.is_json() {
+        session.output.document(&ArtifactText { run_id, stage, name, media_type, body });
+    } else {
+        session.output.foreign(&body);
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) async fn calls(session: &Session<'_>, run_id: &str) -> Result<Exit, Error> {
+    let calls = session.client.calls(run_id).await?;
+    if session.output.is_json() {
+        session.output.document(&ListDto { items: calls, next_cursor: None });
+        return Ok(Exit::Done);
+    }
+    if calls.is_empty() {
+        session.output.note("no model calls yet");
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<Vec<String>> = calls.iter().map(call_row).collect();
+    let head = ["CALL", "STAGE", "TRY", "N", "STATUS", "MODEL", "IN", "OUT", "TIME", "COST"];
+    session.output.line(&render::table(&head, &rows, session.output.paint()));
+    Ok(Exit::Done)
+}
+
+fn call_row(call: &CallDto) -> Vec<String> {
+    let number = |number: Option<u64>| number.map(render::count).unwrap_or_default();
+    let status = call.error_code.as_deref().map_or_else(
+        || word_of(&call.status),
+        |code| format!("{} ({code})", word_of(&call.status)),
+    );
+    vec![
+        call.call_id.clone(),
+        call.stage.clone().unwrap_or_default(),
+        number(call.attempt.map(u64::from)),
+        number(call.ordinal.map(u64::from)),
+        status,
+        format!("{}/{}", call.provider, call.model),
+        number(call.usage.input_tokens),
+        number(call.usage.output_tokens),
+        call.total_ms.map(render::duration).unwrap_or_default(),
+        call.cost.as_ref().map(|CostDto { usd, .. }| format!("${usd}")).unwrap_or_default(),
+    ]
+}
+
+/// The word that a value of a closed set has in JSON.
+fn word_of(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+pub(super) async fn call(session: &Session<'_>, call_id: &str) -> Result<Exit, Error> {
+    let detail = session.client.call(call_id).await?;
+    if session.output.is_json() {
+        session.output.document(&detail);
+        return Ok(Exit::Done);
+    }
+    let paint = session.output.paint();
+    let head = ["CALL", "STAGE", "TRY", "N", "STATUS", "MODEL", "IN", "OUT", "TIME", "COST"];
+    session.output.line(&render::table(&head, &[call_row(&detail.call)], paint));
+    say_request(session, &detail.request);
+    if let Some(message) = &detail.call.error_message {
+        session.output.line(&format!(
+            "\n{} {}",
+            paint.bad("failed:"),
+            render::indented(message, "")
+        ));
+    }
+    if let Some(answer) = &detail.answer {
+        session.output.line(&format!(
+            "\n{}",
+            paint.strong(&format!("── answer ({}) ──", answer.finish_reason))
+        ));
+        session.output.line(&clean(answer.content.trim_end()));
+    }
+    Ok(Exit::Done)
+}
+
+fn say_request(session: &Session<'_>, request: &ModelRequestDto) {
+    let paint = session.output.paint();
+    for message in &request.messages {
+        let role = match message.role {
+            RoleDto::System => "system",
+            RoleDto::User => "user",
+            RoleDto::Assistant => "assistant",
+        };
+        session.output.line(&format!("\n{}", paint.strong(&format!("── {role} ──"))));
+        session.output.line(&clean(message.content.trim_end()));
+    }
+}
+
+pub(super) async fn prompt(
+    session: &Session<'_>,
+    run_id: &str,
+    stage: &str,
+) -> Result<Exit, Error> {
+    let prompt = session.client.prompt(run_id, stage).await?;
+    if session.output.is_json() {
+        session.output.document(&prompt);
+        return Ok(Exit::Done);
+    }
+    let facts = [
+        ("stage", prompt.stage.clone()),
+        ("model", format!("{}/{}", prompt.provider, prompt.model)),
+        ("prompt", format!("≈ {} tokens", render::count(prompt.input_tokens))),
+        (
+            "answer",
+            prompt.max_output_tokens.map_or_else(
+                || "as long as the provider allows".to_owned(),
+                |tokens| format!("at most {} tokens", render::count(tokens.into())),
+            ),
+        ),
+        ("cost", format!("about {}", render::cost(prompt.estimated_cost.as_ref()))),
+    ];
+    session.output.line(&render::pairs(&facts, session.output.paint()));
+    say_request(session, &prompt.request);
+    Ok(Exit::Done)
+}

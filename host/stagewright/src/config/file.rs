@@ -1,0 +1,126 @@
+//! `stagewright.yaml`: what it may say, and how it is read. Unknown keys are refused with the known ones, and every
+//! complaint has file, line and column. No type here has `Debug`: the file may hold keys.
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// Largest configuration file, in bytes: a hundred times of what a hundred providers need.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The file as it was written.
+#[derive(Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SaidFile {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_dir: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fallback: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_call_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile_dirs: Option<Vec<PathBuf>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_hosts: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_origins: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    providers: Option<BTreeMap<String, SaidProvider>>,
+}
+
+/// One provider as it was written, in the file or in the environment.
+#[derive(Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SaidProvider {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) base_url: Option<String>,
+    /// The key itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<String>,
+    /// The environment variable that holds the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key_env: Option<String>,
+    /// The model for what names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) headers: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) models: Option<Vec<SaidModel>>,
+}
+
+/// What is known of one model. Prices are US dollars for a million tokens.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SaidModel {
+    pub(super) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) context_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) input_usd_per_million: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cached_input_usd_per_million: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) output_usd_per_million: Option<String>,
+}
+
+/// Reads the file; `None` if there is none. What is wrong with it is told with the path as it was `shown`.
+pub(super) fn read(path: &Path, shown: &Path) -> Result<Option<SaidFile>, Error> {
+    let unreadable = |detail: String| Error::Config {
+        message: format!("`{}` cannot be read: {detail}", shown.display()),
+        hint: None,
+    };
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
+            return Err(unreadable(format!("it is larger than {FILE_BYTES_MAX} bytes")));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error.to_string())),
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    parse(&text, shown).map(Some)
+}
+
+fn parse(text: &str, shown: &Path) -> Result<SaidFile, Error> {
+    // An empty file, or one with comments only, is `null` in YAML and says nothing.
+    let is_empty = text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('#'));
+    if is_empty {
+        return Ok(SaidFile::default());
+    }
+    // Without the snippet: the line in question may hold a key.
+    let options = serde_saphyr::options! { with_snippet: false };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let place = error.location().map_or_else(String::new, |location| {
+            format!(":{}:{}", location.line(), location.column())
+        });
+        Error::Config {
+            message: format!("{}{place}: {}", shown.display(), message_of(&error)),
+            hint: None,
+        }
+    })
+}
+
+/// The parser's message in one line and without the place, which stands before it.
+fn message_of(error: &serde_saphyr::Error) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let without_place = first.split(" at line ").next().unwrap_or(first);
+    without_place.trim_end_matches([':', '.', ' ']).to_owned()
+}

@@ -1,0 +1,162 @@
+//! Why a command did not do what was asked, with the cure and the exit code.
+//!
+//! A fault of the run itself is not an error here: it is part of what a command shows (see `follow`).
+use control_api::dto::ProblemDto;
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// What was asked for is done.
+    Done = 0,
+    /// It was refused, or the run failed.
+    Refused = 1,
+    /// The command line cannot be understood.
+    Usage = 2,
+    /// Ours, or the machine's.
+    Internal = 3,
+    /// The run waits: at a gate, paused, or left before its end.
+    Waits = 4,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        std::process::ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The command line is well formed and still makes no sense.
+    #[error("{message}")]
+    Usage { message: String, hint: Option<String> },
+    /// The configuration cannot be used.
+    #[error("{message}")]
+    Config { message: String, hint: Option<String> },
+    /// The host said no.
+    #[error("{}", said_by(.0))]
+    Problem(Box<ProblemDto>),
+    /// The data folder is in use by a process that does not serve.
+    #[error("the data folder `{data_dir}` is in use by process {pid}, which does not serve")]
+    InUse { data_dir: String, pid: u32 },
+    /// There is a server already.
+    #[error("the data folder `{data_dir}` is served by process {pid} already: {url}")]
+    Served { data_dir: String, pid: u32, url: String },
+    /// The server of this data folder does not answer.
+    #[error("the server of the data folder does not answer: {url}: {detail}")]
+    Unreachable { url: String, detail: String },
+    /// The server answers something that is not ours.
+    #[error("the server at {url} answers what this version does not understand: {detail}")]
+    NotUnderstood { url: String, detail: String },
+    /// Listening there needs a token.
+    #[error("`{host}` can be reached from other machines, and no token is configured")]
+    TokenMissing { host: String },
+    /// The port is taken.
+    #[error("port {port} of `{host}` is in use")]
+    PortInUse { host: String, port: u16 },
+    /// The address cannot be listened on.
+    #[error("`{host}` port {port} cannot be listened on: {detail}")]
+    Listen { host: String, port: u16, detail: String },
+    /// Something that a check found is not in order; it has been shown.
+    #[error("{0}")]
+    CheckFailed(String),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Gateway(#[from] gateway::Error),
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Error),
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// The machine does not do what every machine does.
+    #[error("{what}: {source}")]
+    Io { what: String, source: std::io::Error },
+}
+
+fn said_by(problem: &ProblemDto) -> String {
+    match &problem.request_id {
+        Some(request_id) => format!("{} (request {request_id})", problem.detail),
+        None => problem.detail.clone(),
+    }
+}
+
+impl Error {
+    pub(crate) fn usage(message: impl Into<String>) -> Error {
+        Error::Usage { message: message.into(), hint: None }
+    }
+
+    /// The process's answer to whoever called it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Error::Usage { .. } | Error::Config { .. } => Exit::Usage,
+            Error::Problem(problem) if problem.status >= 500 && problem.status != 502 => {
+                Exit::Internal
+            }
+            Error::Store(_)
+            | Error::Engine(_)
+            | Error::Sandbox(_)
+            | Error::Io { .. }
+            | Error::NotUnderstood { .. } => Exit::Internal,
+            Error::Problem(_)
+            | Error::InUse { .. }
+            | Error::Served { .. }
+            | Error::Unreachable { .. }
+            | Error::TokenMissing { .. }
+            | Error::PortInUse { .. }
+            | Error::Listen { .. }
+            | Error::CheckFailed(_)
+            | Error::Gateway(_) => Exit::Refused,
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let text = match self {
+            Error::Usage { hint, .. } | Error::Config { hint, .. } => return hint.clone(),
+            Error::Problem(problem) => problem.hint.as_str(),
+            Error::Store(error) => error.hint(),
+            Error::Gateway(error) => error.hint(),
+            Error::InUse { .. } => "wait for it to end, or choose another `--data-dir`",
+            Error::Served { .. } => {
+                "use it, stop it first, or serve another `--data-dir` on another `--port`"
+            }
+            Error::Unreachable { .. } => "see whether the process is well; stop it and try again",
+            Error::NotUnderstood { .. } => "run the same version of the program as the server",
+            Error::TokenMissing { .. } => {
+                "set `STAGEWRIGHT_TOKEN` to a long random text, or listen on `127.0.0.1`"
+            }
+            Error::PortInUse { .. } => {
+                "choose another `--port` (0 takes a free one), or stop what listens there"
+            }
+            Error::Listen { .. } => "choose an address of this machine with `--host`",
+            Error::CheckFailed(_) | Error::Sandbox(_) | Error::Engine(_) | Error::Io { .. } => {
+                return None;
+            }
+        };
+        Some(text.to_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// The stable name of the cause, as in events and over HTTP.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Error::Problem(problem) => Some(&problem.code),
+            _ => None,
+        }
+    }
+
+    /// Everything that is wrong, each with its place.
+    pub(crate) fn problems(&self) -> Vec<(String, Option<String>)> {
+        let placed = |place: &str, message: &str| match place {
+            "" => message.to_owned(),
+            place => format!("{place}: {message}"),
+        };
+        match self {
+            Error::Problem(problem) => problem
+                .problems
+                .iter()
+                .map(|item| (placed(&item.place, &item.message), item.hint.clone()))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}

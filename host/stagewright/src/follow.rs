@@ -1,0 +1,234 @@
+//! Follows a run to its end or to where it waits for a person, and asks at each gate where somebody can answer.
+//!
+//! Whether a gate is open now is asked of the API, never concluded from an event: the log of a run that is watched from
+//! its beginning is full of gates that were decided long ago.
+mod gate;
+
+use control_api::dto::{EventKindDto, RunDto, RunStatusDto};
+use serde::Serialize;
+
+use crate::client::Moment;
+use crate::error::{Error, Exit};
+use crate::progress::Progress;
+use crate::render;
+use crate::session::Session;
+use crate::signals;
+
+/// Streams in a row that may break off without an event before the server counts as gone.
+const BROKEN_STREAM_COUNT_MAX: u32 = 3;
+
+/// What is done at a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gates {
+    /// The person at the terminal is asked.
+    Ask,
+    /// It is granted, with this comment.
+    Grant { comment: &'static str },
+    /// It is left to somebody else.
+    Leave,
+}
+
+/// How following ended.
+enum Stop {
+    /// The run has ended.
+    Ended,
+    /// It waits at a gate, and nobody decides it here.
+    Gate { approval_id: String },
+    /// It is paused.
+    Paused,
+    /// The person at the terminal has had enough.
+    Left,
+}
+
+/// The last line of a stream of documents.
+#[derive(Serialize)]
+struct Settled<'a> {
+    kind: &'static str,
+    run_id: &'a str,
+    status: RunStatusDto,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_id: Option<&'a str>,
+}
+
+/// Follows a run from its first event on, says how it ended, and answers with the process's answer.
+pub(crate) async fn follow(
+    session: &Session<'_>,
+    run_id: &str,
+    gates: Gates,
+) -> Result<Exit, Error> {
+    let following = Follow { session, run_id, gates, version: 0 };
+    following.and_say().await
+}
+
+/// The same from where the run is now.
+pub(crate) async fn follow_on(
+    session: &Session<'_>,
+    run_id: &str,
+    gates: Gates,
+) -> Result<Exit, Error> {
+    let run = session.client.run(run_id).await?;
+    let following = Follow { session, run_id, gates, version: run.summary.version };
+    // The event that opened the gate is in the past: nothing to come would tell of it.
+    if let Some(pending) = &run.pending_approval
+        && !gate::decide(session, &pending.approval_id, gates).await?
+    {
+        let stop = Stop::Gate { approval_id: pending.approval_id.clone() };
+        return following.ended(stop).await;
+    }
+    match run.summary.status {
+        RunStatusDto::Paused => following.ended(Stop::Paused).await,
+        _ => following.and_say().await,
+    }
+}
+
+struct Follow<'a> {
+    session: &'a Session<'a>,
+    run_id: &'a str,
+    gates: Gates,
+    version: u64,
+}
+
+impl Follow<'_> {
+    async fn and_say(mut self) -> Result<Exit, Error> {
+        let stop = tokio::select! {
+            stop = self.to_the_stop() => stop?,
+            () = signals::ending() => Stop::Left,
+        };
+        self.ended(stop).await
+    }
+
+    async fn ended(self, stop: Stop) -> Result<Exit, Error> {
+        let run = self.session.client.run(self.run_id).await?;
+        self.session.flush_files().await;
+        say(self.session, &run, &stop);
+        Ok(match stop {
+            Stop::Ended if run.summary.status == RunStatusDto::Completed => Exit::Done,
+            Stop::Ended => Exit::Refused,
+            Stop::Gate { .. } | Stop::Paused | Stop::Left => Exit::Waits,
+        })
+    }
+
+    async fn to_the_stop(&mut self) -> Result<Stop, Error> {
+        let mut progress = Progress::new(self.session.output);
+        let mut broken_count = 0;
+        loop {
+            let mut events = self.session.client.watch(self.run_id, self.version).await?;
+            let before = self.version;
+            loop {
+                match events.next().await {
+                    Moment::Live(live) => progress.live(&live),
+                    Moment::End => return Ok(Stop::Ended),
+                    Moment::Closed => break,
+                    Moment::Event(event) => {
+                        self.version = event.version;
+                        progress.event(&event);
+                        if let Some(stop) = self.stop_at(&event.what, &mut progress).await? {
+                            return Ok(stop);
+                        }
+                    }
+                }
+            }
+            broken_count = if self.version > before { 0 } else { broken_count + 1 };
+            if broken_count >= BROKEN_STREAM_COUNT_MAX {
+                return Ok(Stop::Left);
+            }
+        }
+    }
+
+    async fn stop_at(
+        &self,
+        what: &EventKindDto,
+        progress: &mut Progress<'_>,
+    ) -> Result<Option<Stop>, Error> {
+        match what {
+            EventKindDto::GateOpened { approval_id, .. } => {
+                progress.rest();
+                let granted = gate::decide(self.session, approval_id, self.gates).await?;
+                Ok((!granted).then(|| Stop::Gate { approval_id: approval_id.clone() }))
+            }
+            EventKindDto::RunPaused {} => {
+                let run = self.session.client.run(self.run_id).await?;
+                Ok((run.summary.status == RunStatusDto::Paused).then_some(Stop::Paused))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+fn say(session: &Session<'_>, run: &RunDto, stop: &Stop) {
+    let run_id = &run.summary.run_id;
+    let approval_id = match stop {
+        Stop::Gate { approval_id } => Some(approval_id.as_str()),
+        Stop::Ended | Stop::Paused | Stop::Left => None,
+    };
+    if session.output.is_json() {
+        let status = run.summary.status;
+        session.output.document_line(&Settled { kind: "settled", run_id, status, approval_id });
+        return;
+    }
+    say_result(session, run);
+    let note = |text: &str| session.output.note(text);
+    let paint = session.output.paint_notes();
+    let hint = |text: &str| note(&format!("{} {text}", paint.good("hint:")));
+    let line = |rest: String| format!("`{}`", session.command_line(&rest));
+    match stop {
+        Stop::Ended if run.summary.status == RunStatusDto::Completed => {}
+        Stop::Ended => {
+            note(&format!("{} {}", paint.bad("error:"), why_it_ended(run)));
+            hint(&format!(
+                "start again from where it ended with {}",
+                line(format!("runs retry {run_id}"))
+            ));
+        }
+        Stop::Gate { approval_id } => {
+            note(&format!("{} the run waits at a gate: {approval_id}", paint.waiting("waiting:")));
+            hint(&format!("look at it with {}", line(format!("approvals show {approval_id}"))));
+            hint(&format!(
+                "decide with {} or {}",
+                line(format!("approvals grant {approval_id}")),
+                line(format!("approvals reject {approval_id} -m REASON"))
+            ));
+        }
+        Stop::Paused => {
+            note(&format!("{} the run is paused", paint.waiting("waiting:")));
+            hint(&format!("let it go on with {}", line(format!("runs resume {run_id}"))));
+        }
+        Stop::Left => {
+            // Ctrl-C leaves the cursor behind whatever stood in the line.
+            note("");
+            let goes_on = if session.is_local() {
+                "it goes on when it is watched or served again; open model calls may finish now, Ctrl-C ends at once"
+            } else {
+                "it goes on at the server"
+            };
+            note(&format!("no longer following {run_id}: {goes_on}"));
+            hint(&format!("come back with {}", line(format!("runs watch {run_id}"))));
+        }
+    }
+}
+
+/// The data of a run that was followed: where it is, what it took, and where its files lie.
+fn say_result(session: &Session<'_>, run: &RunDto) {
+    let paint = session.output.paint();
+    let summary = &run.summary;
+    let timing = &run.timing;
+    let work_ms = timing.queue_ms + timing.work_ms + timing.model_wait_ms;
+    let status = render::run_status(summary.status, paint);
+    let stages = format!("{} of {} stages", summary.stages_done, summary.stage_count);
+    session.output.line(&format!(
+        "{}  {status}  {stages}  {}  {}",
+        summary.run_id,
+        render::duration(work_ms),
+        render::usage(&run.usage)
+    ));
+    session.output.line(&format!("files: {}", session.config.run_dir(&summary.run_id).display()));
+}
+
+fn why_it_ended(run: &RunDto) -> String {
+    let at = run.summary.current_stage.as_deref().unwrap_or("its end");
+    match (&run.summary.fault, run.summary.status) {
+        (Some(fault), _) => format!("the run failed at `{at}`: {}", render::fault(fault)),
+        (None, RunStatusDto::Canceled) => "the run was canceled".to_owned(),
+        (None, _) => format!("the run was rejected at `{at}`"),
+    }
+}

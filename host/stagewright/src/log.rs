@@ -1,0 +1,33 @@
+//! The log: lines on standard error about what the program does, for whoever runs it. Not the log of a run.
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::args::Command;
+use crate::config::{Config, LogFormat};
+use crate::error::Error;
+
+/// A server tells what it does; a command at a terminal tells only what went wrong.
+const SERVER_FILTER: &str = "info";
+const COMMAND_FILTER: &str = "error";
+
+/// Starts the log.
+pub(crate) fn begin(config: &Config, command: &Command) -> Result<(), Error> {
+    let usual = match command {
+        Command::Serve(_) => SERVER_FILTER,
+        _ => COMMAND_FILTER,
+    };
+    let said = config.log.as_deref().unwrap_or(usual);
+    let filter = EnvFilter::try_new(said).map_err(|error| Error::Config {
+        message: format!("`log` is no filter: `{said}`: {error}"),
+        hint: Some("use a level such as `info`, or `engine=debug,warn`".to_owned()),
+    })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Json => lines.json().finish().try_init(),
+        LogFormat::Text => lines.with_ansi(false).finish().try_init(),
+    }
+    .map_err(|error| Error::Io {
+        what: "the log cannot be started".to_owned(),
+        source: std::io::Error::other(error),
+    })
+}

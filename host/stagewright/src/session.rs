@@ -1,0 +1,177 @@
+//! One command's way to the runs: finds the server that owns the data folder, or opens the engine in this process.
+use std::sync::Arc;
+use std::time::Duration;
+
+use control_api::{Access, ApiState};
+use engine::{Clock, DriveOnStart, Engine, Parts, Settings};
+use profile::ModelNames;
+use store::{Owner, Store};
+
+use crate::client::{Client, Remote, Transport};
+use crate::config::Config;
+use crate::error::Error;
+use crate::output::Output;
+use crate::signals;
+
+/// How long open model calls may go on when a command of this terminal ends: enough for most answers that have begun,
+/// and short enough to wait for at a prompt.
+pub(crate) const COMMAND_GRACE: Duration = Duration::from_secs(10);
+/// Instances beside those of running attempts: for `describe` and for prompts that are previewed.
+const SPARE_INSTANCE_COUNT: usize = 8;
+
+/// One command's way to the runs.
+pub(crate) struct Session<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) output: &'a Output,
+    pub(crate) client: Client,
+}
+
+impl<'a> Session<'a> {
+    /// Finds the server of the data folder, or opens the engine.
+    pub(crate) async fn open(
+        config: &'a Config,
+        output: &'a Output,
+        drive: DriveOnStart,
+    ) -> Result<Session<'a>, Error> {
+        let transport = match Store::owner_of(&config.data_dir)? {
+            Some(owner) => remote(config, &owner)?,
+            None => match open_engine(config, drive, COMMAND_GRACE).await {
+                Ok(engine) => local(engine),
+                // Somebody was quicker by a moment.
+                Err(Error::Store(store::Error::Locked { owner: Some(owner), .. })) => {
+                    remote(config, &owner)?
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(Session { config, output, client: Client::new(transport) })
+    }
+
+    /// Whether runs go on only as long as this process lives.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.client.transport(), Transport::Local { .. })
+    }
+
+    /// Waits until the files of runs lie on disk, if that is up to this process.
+    pub(crate) async fn flush_files(&self) {
+        if let Transport::Local { engine, .. } = self.client.transport() {
+            engine.flush_files().await;
+        }
+    }
+
+    /// Ends the engine; what is open may finish within [`COMMAND_GRACE`], unless a person does not want to wait.
+    pub(crate) async fn close(self) {
+        let Transport::Local { engine, .. } = self.client.transport() else { return };
+        let orderly = async {
+            engine.shutdown().await;
+            engine.store().close();
+        };
+        tokio::select! {
+            () = orderly => {}
+            // What is not done is done at the next start: the log is on disk.
+            () = signals::ending() => {}
+        }
+    }
+
+    /// A command line that works on the same data folder.
+    pub(crate) fn command_line(&self, rest: &str) -> String {
+        command_line(self.config, rest)
+    }
+}
+
+/// A command line that works on the same data folder.
+pub(crate) fn command_line(config: &Config, rest: &str) -> String {
+    let data_dir = config.data_dir.display().to_string();
+    let setting = config.settings.iter().find(|setting| setting.key == "data_dir");
+    match setting {
+        Some(setting) if setting.origin.starts_with("flag") => {
+            format!("stagewright --data-dir {data_dir} {rest}")
+        }
+        _ => format!("stagewright {rest}"),
+    }
+}
+
+fn remote(config: &Config, owner: &Owner) -> Result<Transport, Error> {
+    match &owner.url {
+        Some(url) => Ok(Transport::Remote(Remote::new(url, config.token.as_ref())?)),
+        None => {
+            Err(Error::InUse { data_dir: config.data_dir.display().to_string(), pid: owner.pid })
+        }
+    }
+}
+
+fn local(engine: Engine) -> Transport {
+    let state = ApiState::new(engine.clone(), Access::in_process());
+    Transport::Local { router: control_api::router(state), engine }
+}
+
+/// Opens the data folder and everything that works on it.
+pub(crate) async fn open_engine(
+    config: &Config,
+    drive_on_start: DriveOnStart,
+    shutdown_grace: Duration,
+) -> Result<Engine, Error> {
+    let store = Store::open(&config.data_dir)?;
+    let sandbox = Arc::new(open_sandbox(config)?);
+    let parts = Parts {
+        store: store.clone(),
+        gateway: open_gateway(config)?,
+        runner: Arc::clone(&sandbox) as _,
+        catalog: sandbox,
+        profile_folders: config.profile_dirs.clone(),
+        clock: Clock::system(),
+    };
+    let settings = Settings {
+        attempt_count_max: config.attempt_count_max,
+        shutdown_grace,
+        model_call_time_max: config.model_call_time_max,
+        fallback: config.fallback,
+        default_provider: config.default_provider.clone(),
+        drive_on_start,
+    };
+    Ok(Engine::start(parts, settings).await?)
+}
+
+/// Opens the sandbox alone. Needs no lock: what it keeps on disk is a cache.
+pub(crate) fn open_sandbox(config: &Config) -> Result<sandbox::Sandbox, Error> {
+    let instance_count = config.attempt_count_max + SPARE_INSTANCE_COUNT;
+    Ok(sandbox::Sandbox::open(sandbox::Config {
+        cache_dir: config.data_dir.join("cache"),
+        plugin_dir: config.plugin_dir(),
+        pinned_dir: config.data_dir.join("pinned"),
+        bundled: plugin_bundle::PLUGINS,
+        instance_count_max: u32::try_from(instance_count).unwrap_or(u32::MAX),
+    })?)
+}
+
+/// Opens the gateway alone; connects to nobody.
+pub(crate) fn open_gateway(config: &Config) -> Result<gateway::Gateway, Error> {
+    Ok(gateway::Gateway::open(gateway::Config { providers: config.providers.clone() })?)
+}
+
+/// The configured models, without an engine.
+pub(crate) struct ConfiguredModels {
+    gateway: gateway::Gateway,
+    default_provider: String,
+}
+
+impl ConfiguredModels {
+    pub(crate) fn new(config: &Config) -> Result<ConfiguredModels, Error> {
+        Ok(ConfiguredModels {
+            gateway: open_gateway(config)?,
+            default_provider: config.default_provider.clone(),
+        })
+    }
+}
+
+impl ModelNames for ConfiguredModels {
+    fn route(
+        &self,
+        provider: Option<&str>,
+        model: Option<&str>,
+    ) -> Result<(String, String), String> {
+        let provider = provider.unwrap_or(&self.default_provider);
+        let route = self.gateway.route(provider, model);
+        route.map(|route| (route.provider, route.model)).map_err(|unknown| unknown.to_string())
+    }
+}

@@ -1,0 +1,224 @@
+//! Questions to people: the table `approvals`.
+use domain::run::{Decision, Status};
+use domain::{ApprovalId, Digest, Mode, RunId, StageIdx, StageKey, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use crate::Error;
+use crate::column::{parsed, time, time_or_none, word};
+use crate::cursor::{self, Listed, Page};
+use crate::project::Entry;
+
+/// Where a question stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ApprovalStatus {
+    /// Nobody has decided.
+    Pending,
+    /// Somebody said yes.
+    Granted,
+    /// Somebody said no.
+    Rejected,
+    /// The run ended before anybody decided.
+    Closed,
+}
+
+impl ApprovalStatus {
+    /// All, in the order of an approval's life.
+    pub const ALL: [ApprovalStatus; 4] = [
+        ApprovalStatus::Pending,
+        ApprovalStatus::Granted,
+        ApprovalStatus::Rejected,
+        ApprovalStatus::Closed,
+    ];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ApprovalStatus::Pending => "pending",
+            ApprovalStatus::Granted => "granted",
+            ApprovalStatus::Rejected => "rejected",
+            ApprovalStatus::Closed => "closed",
+        }
+    }
+
+    /// The status with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// A question to a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalRow {
+    pub id: ApprovalId,
+    pub run: RunId,
+    pub stage: StageKey,
+    pub status: ApprovalStatus,
+    /// What the decision is bound to.
+    pub content_hash: Digest,
+    /// The profile's words; `None` for the usual question.
+    pub question: Option<String>,
+    pub opened_at: Timestamp,
+    /// When it was decided or closed.
+    pub decided_at: Option<Timestamp>,
+    pub actor: Option<String>,
+    pub comment: Option<String>,
+    /// What was asked of the run.
+    pub request_text: String,
+    pub requested_mode: Mode,
+    pub effective_mode: Mode,
+    pub run_status: Status,
+}
+
+/// Which questions are wanted; `None` wants all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ApprovalFilter {
+    pub status: Option<ApprovalStatus>,
+    pub run: Option<RunId>,
+}
+
+const LIST: &str = "approvals";
+
+const OPENED: &str = "INSERT INTO approvals
+    (approval_id, run_id, position, status, content_hash, question, opened_at)
+    SELECT ?1, run_id, position, 'pending', ?4, gate_question, ?5 FROM stages
+    WHERE run_id = ?2 AND position = ?3";
+const DECIDED: &str = "UPDATE approvals SET status = ?2, decided_at = ?3, actor = ?4, comment = ?5
+    WHERE approval_id = ?1";
+/// The run's row still names the question that is open.
+const CLOSED: &str = "UPDATE approvals SET status = 'closed', decided_at = ?2
+    WHERE approval_id = (SELECT open_approval FROM runs WHERE run_id = ?1)";
+
+macro_rules! approval_select {
+    () => {
+        "SELECT a.*, s.stage_key, q.request_text, r.requested_mode, r.effective_mode,
+            r.status AS run_status
+        FROM approvals a"
+    };
+}
+macro_rules! approval_joins {
+    () => {
+        " JOIN stages s ON s.run_id = a.run_id AND s.position = a.position
+        JOIN requests q ON q.run_id = a.run_id
+        JOIN runs r ON r.run_id = a.run_id "
+    };
+}
+macro_rules! approval_list {
+    ($index:literal, $where:literal) => {
+        concat!(
+            approval_select!(),
+            " INDEXED BY ",
+            $index,
+            approval_joins!(),
+            " WHERE ",
+            $where,
+            " AND (a.opened_at, a.approval_id) < (:before, :before_id)
+            AND (:status IS NULL OR a.status = :status)
+            AND (:run IS NULL OR a.run_id = :run)
+            ORDER BY a.opened_at DESC, a.approval_id DESC LIMIT :limit"
+        )
+    };
+}
+
+const ONE: &str = concat!(approval_select!(), approval_joins!(), " WHERE a.approval_id = ?1");
+const BY_TIME: &str = approval_list!("approvals_by_time", "TRUE");
+const BY_STATUS: &str = approval_list!("approvals_by_status", "a.status = :status");
+const BY_RUN: &str = approval_list!("approvals_by_run", "a.run_id = :run");
+
+#[cfg(test)]
+pub(crate) const LISTS: [(&str, &str); 3] =
+    [("by time", BY_TIME), ("by status", BY_STATUS), ("by run", BY_RUN)];
+
+pub(crate) fn opened(
+    db: &Connection,
+    entry: Entry<'_>,
+    after: StageIdx,
+    approval: &ApprovalId,
+    content_hash: &Digest,
+) -> Result<(), Error> {
+    db.prepare_cached(OPENED)?.execute(params![
+        approval.as_str(),
+        entry.run_id(),
+        after.0,
+        content_hash.as_str(),
+        entry.at_ms(),
+    ])?;
+    Ok(())
+}
+
+pub(crate) fn decided(
+    db: &Connection,
+    entry: Entry<'_>,
+    approval: &ApprovalId,
+    status: ApprovalStatus,
+    decision: &Decision,
+) -> Result<(), Error> {
+    db.prepare_cached(DECIDED)?.execute(params![
+        approval.as_str(),
+        status.as_str(),
+        entry.at_ms(),
+        decision.actor,
+        decision.comment,
+    ])?;
+    Ok(())
+}
+
+/// Closes the question that is open when its run ends. Before the run's own row is changed: it names the question.
+pub(crate) fn closed(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
+    db.prepare_cached(CLOSED)?.execute(params![entry.run_id(), entry.at_ms()])?;
+    Ok(())
+}
+
+/// Questions, newest first.
+pub(crate) fn list(
+    db: &Connection,
+    filter: &ApprovalFilter,
+    page: &Page,
+) -> Result<Listed<ApprovalRow>, Error> {
+    let (before, before_id) = match &page.cursor {
+        Some(cursor) => cursor::decode(LIST, cursor)?,
+        None => (i64::MAX, String::new()),
+    };
+    let sql = match (&filter.run, filter.status) {
+        (Some(_), _) => BY_RUN,
+        (None, Some(_)) => BY_STATUS,
+        (None, None) => BY_TIME,
+    };
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(
+        named_params! {
+            ":status": filter.status.map(ApprovalStatus::as_str),
+            ":run": filter.run.as_ref().map(RunId::as_str),
+            ":before": before,
+            ":before_id": before_id,
+            ":limit": page.rows_to_read(),
+        },
+        read,
+    )?;
+    let items = rows.collect::<Result<Vec<_>, _>>()?;
+    let cursor =
+        |row: &ApprovalRow| cursor::encode(LIST, row.opened_at.as_unix_ms(), row.id.as_str());
+    Ok(Listed::from_rows(items, page, cursor))
+}
+
+pub(crate) fn one(db: &Connection, approval: &ApprovalId) -> Result<Option<ApprovalRow>, Error> {
+    Ok(db.prepare_cached(ONE)?.query_row([approval.as_str()], read).optional()?)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<ApprovalRow> {
+    Ok(ApprovalRow {
+        id: parsed(row, "approval_id")?,
+        run: parsed(row, "run_id")?,
+        stage: parsed(row, "stage_key")?,
+        status: word(row, "status", ApprovalStatus::from_word)?,
+        content_hash: parsed(row, "content_hash")?,
+        question: row.get("question")?,
+        opened_at: time(row, "opened_at")?,
+        decided_at: time_or_none(row, "decided_at")?,
+        actor: row.get("actor")?,
+        comment: row.get("comment")?,
+        request_text: row.get("request_text")?,
+        requested_mode: parsed(row, "requested_mode")?,
+        effective_mode: parsed(row, "effective_mode")?,
+        run_status: word(row, "run_status", Status::from_word)?,
+    })
+}

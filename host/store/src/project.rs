@@ -1,0 +1,93 @@
+//! What each event changes in the projections.
+//!
+//! Everything is said in statements that need nothing but the event and the rows as they are, so that an append reads
+//! nothing back. Invariant: the rows say what [`domain::run::Run`] says after the same events; `replay` compares.
+use domain::run::Event;
+use domain::{RunId, Timestamp};
+use rusqlite::Connection;
+
+use crate::{Error, approvals, artifacts, runs, stages, variables};
+
+/// The event that is projected, in its place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) run: &'a RunId,
+    pub(crate) version: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) event: &'a Event,
+}
+
+impl<'a> Entry<'a> {
+    pub(crate) fn run_id(&self) -> &'a str {
+        self.run.as_str()
+    }
+
+    pub(crate) fn at_ms(&self) -> i64 {
+        self.at.as_unix_ms()
+    }
+}
+
+/// Brings the projections of the run up to date with one event. The version in the run's row is set by whoever appends.
+pub(crate) fn project(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
+    match entry.event {
+        Event::RunCreated(created) => {
+            runs::created(db, entry, created)?;
+            stages::created(db, entry, &created.plan)?;
+            variables::created(db, entry, &created.variables)
+        }
+        Event::StageStarted { stage, attempt } => {
+            runs::stage_started(db, entry, *stage)?;
+            stages::started(db, entry, *stage, *attempt)
+        }
+        // The journal has it.
+        Event::ModelAnswered { .. } => Ok(()),
+        Event::StageFinished { stage, attempt, result } => {
+            runs::stage_finished(db, entry, *stage)?;
+            stages::finished(db, entry, *stage, result)?;
+            variables::set_by_stage(db, entry, *stage, &result.variables)?;
+            artifacts::made(db, entry, *stage, *attempt, &result.artifacts)
+        }
+        Event::StageFailed { stage, fault, .. } => stages::failed(db, entry, *stage, fault),
+        Event::GateOpened { stage, approval, content_hash } => {
+            runs::gate_opened(db, entry, *stage, approval)?;
+            stages::gate_opened(db, entry, *stage)?;
+            approvals::opened(db, entry, *stage, approval, content_hash)
+        }
+        Event::GateGranted { stage, approval, decision } => {
+            runs::gate_granted(db, entry, *stage)?;
+            stages::gate_granted(db, entry, *stage)?;
+            approvals::decided(db, entry, approval, approvals::ApprovalStatus::Granted, decision)
+        }
+        Event::GateRejected { stage, approval, decision } => {
+            runs::gate_rejected(db, entry, *stage)?;
+            stages::gate_rejected(db, entry, *stage)?;
+            approvals::decided(db, entry, approval, approvals::ApprovalStatus::Rejected, decision)
+        }
+        // The run goes on until the attempt is done; then it pauses.
+        Event::PauseRequested { .. } => Ok(()),
+        Event::RunPaused => {
+            runs::paused(db, entry)?;
+            stages::paused(db, entry)
+        }
+        Event::RunResumed { .. } => {
+            stages::resumed(db, entry)?;
+            runs::resumed(db, entry)
+        }
+        Event::RunRetried { from, .. } => {
+            runs::retried(db, entry, *from)?;
+            stages::retried(db, entry, *from)?;
+            variables::retried(db, entry, *from)?;
+            artifacts::retried(db, entry, *from)
+        }
+        Event::RunCompleted => runs::completed(db, entry),
+        Event::RunFailed { stage, fault } => {
+            approvals::closed(db, entry)?;
+            runs::failed(db, entry, *stage, fault)
+        }
+        Event::RunCanceled { .. } => {
+            approvals::closed(db, entry)?;
+            stages::canceled(db, entry)?;
+            runs::canceled(db, entry)
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The form of each record. A difference here is a difference on the disks of everybody who has a data folder.
+use std::sync::Arc;
+
+use domain::fault::Limit;
+use domain::model::{ModelErrorKind, ResponseFormat};
+use domain::run::{CallOutcome, Decision, Event, StageResult};
+use domain::stage::{LogLevel, LogLine, StageLog};
+use domain::{ArtifactRef, Fault, FaultKind, StageIdx};
+use insta::assert_snapshot;
+
+use super::*;
+use crate::tests::scene;
+
+/// The stored form, after making sure that it comes back.
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "the callers read better")]
+fn stored(event: Event) -> String {
+    let text = encode_event(&event).unwrap();
+    assert_eq!(decode_event(&text).unwrap(), event);
+    assert!(text.starts_with(&format!("{{\"{}\":", event.kind())), "{text}");
+    text
+}
+
+const STAGE: StageIdx = StageIdx(1);
+
+fn decision() -> Decision {
+    Decision { actor: "ann".to_owned(), comment: Some("good".to_owned()) }
+}
+
+#[test]
+fn the_creation_of_a_run() {
+    let mut plan = scene::plan();
+    plan.stages.truncate(1);
+    let text = stored(Event::RunCreated(Arc::new(scene::created(plan))));
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_snapshot!(serde_json::to_string_pretty(&value).unwrap(), @r#"
+    {
+      "run_created": {
+        "brand_id": null,
+        "plan": {
+          "effective_mode": "foundation_stack",
+          "fallback": "unknown_mode",
+          "profile_version": "3",
+          "requested_mode": "fancy",
+          "run_cost_nano_usd_max": null,
+          "run_token_count_max": 100000,
+          "skill_overrides": {},
+          "stage_overrides": {},
+          "stages": [
+            {
+              "gate": {
+                "question": "Is the research right?"
+              },
+              "key": "research",
+              "limits": {
+                "artifact_bytes_max": 4194304,
+                "artifact_count_max": 16,
+                "call_bytes_max": 4194304,
+                "cpu_time_ms_max": 5000,
+                "log_bytes_max": 262144,
+                "memory_bytes_max": 67108864,
+                "model_call_count_max": 8,
+                "stage_cost_nano_usd_max": null,
+                "stage_token_count_max": null,
+                "wall_time_ms_max": 600000
+              },
+              "makes": [
+                {
+                  "media_type": "text/markdown",
+                  "name": "research.md",
+                  "summary": "What was found."
+                }
+              ],
+              "model": {
+                "call_time_ms_max": null,
+                "max_tokens": null,
+                "model": "scripted-1",
+                "provider": "scripted",
+                "temperature": 0.7
+              },
+              "needs": [],
+              "plugin": {
+                "digest": "sha256:66f62d1807d3821a3865f2573b69c74be033f1341240ac861fefc6d430bff5e0",
+                "name": "research",
+                "version": "1.0.0"
+              },
+              "settings": {
+                "depth": 2
+              },
+              "skills": [
+                {
+                  "body": "Be kind.",
+                  "name": "tone"
+                }
+              ],
+              "title": "The research",
+              "uses": [
+                "brief.md"
+              ]
+            }
+          ],
+          "title": "Foundation"
+        },
+        "project_id": null,
+        "request_text": "A lamp for bees",
+        "thread_id": "thread-1",
+        "variables": [
+          {
+            "name": "audience",
+            "value": "beekeepers"
+          }
+        ]
+      }
+    }
+    "#);
+}
+
+#[test]
+fn events_of_stages() {
+    let result = StageResult {
+        artifacts: vec![ArtifactRef {
+            name: "a.md".parse().unwrap(),
+            media_type: "text/markdown".to_owned(),
+            digest: scene::digest("a"),
+            size_bytes: 1,
+        }],
+        data: scene::digest("d"),
+        summary: "short".to_owned(),
+        variables: vec![scene::variable("light", r#"{ "on": true }"#)],
+        content_hash: scene::digest("c"),
+    };
+    assert_snapshot!(stored(Event::StageStarted { stage: STAGE, attempt: 2 }), @r#"{"stage_started":{"stage":1,"attempt":2}}"#);
+    assert_snapshot!(stored(Event::StageFinished { stage: STAGE, attempt: 2, result }), @r#"{"stage_finished":{"stage":1,"attempt":2,"result":{"artifacts":[{"name":"a.md","media_type":"text/markdown","digest":"sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb","size_bytes":1}],"data":"sha256:18ac3e7343f016890c510e93f935261169d9e3f565436429830faf0934f4f8e4","summary":"short","variables":[{"name":"light","value":{ "on": true }}],"content_hash":"sha256:2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6"}}}"#);
+    let fault = scene::fault("slow down");
+    assert_snapshot!(stored(Event::StageFailed { stage: STAGE, attempt: 2, fault }), @r#"{"stage_failed":{"stage":1,"attempt":2,"fault":{"code":"model_rate_limited","retry_after_ms":1500,"message":"slow down","retryable":true}}}"#);
+    let outcome =
+        CallOutcome::Answered { model: "m".to_owned(), input_tokens: Some(1), output_tokens: None };
+    let answered = |outcome| Event::ModelAnswered {
+        stage: STAGE,
+        attempt: 2,
+        ordinal: 1,
+        call: scene::call_id(3),
+        outcome,
+    };
+    assert_snapshot!(stored(answered(outcome)), @r#"{"model_answered":{"stage":1,"attempt":2,"ordinal":1,"call":"call_00000000000000000000000000000003","outcome":{"answered":{"model":"m","input_tokens":1,"output_tokens":null}}}}"#);
+    let outcome = CallOutcome::Failed { code: "model_timeout".to_owned(), message: "m".to_owned() };
+    assert_snapshot!(stored(answered(outcome)), @r#"{"model_answered":{"stage":1,"attempt":2,"ordinal":1,"call":"call_00000000000000000000000000000003","outcome":{"failed":{"code":"model_timeout","message":"m"}}}}"#);
+}
+
+#[test]
+fn events_of_gates() {
+    let approval = scene::approval_id(1);
+    let opened = Event::GateOpened {
+        stage: STAGE,
+        approval: approval.clone(),
+        content_hash: scene::digest("c"),
+    };
+    assert_snapshot!(stored(opened), @r#"{"gate_opened":{"stage":1,"approval":"appr_00000000000000000000000000000001","content_hash":"sha256:2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6"}}"#);
+    let granted =
+        Event::GateGranted { stage: STAGE, approval: approval.clone(), decision: decision() };
+    assert_snapshot!(stored(granted), @r#"{"gate_granted":{"stage":1,"approval":"appr_00000000000000000000000000000001","actor":"ann","comment":"good"}}"#);
+    let decision = Decision { actor: "ann".to_owned(), comment: None };
+    assert_snapshot!(stored(Event::GateRejected { stage: STAGE, approval, decision }), @r#"{"gate_rejected":{"stage":1,"approval":"appr_00000000000000000000000000000001","actor":"ann","comment":null}}"#);
+}
+
+#[test]
+fn events_of_runs() {
+    let actor = || "ann".to_owned();
+    assert_snapshot!(stored(Event::PauseRequested { actor: actor() }), @r#"{"pause_requested":{"actor":"ann"}}"#);
+    assert_snapshot!(stored(Event::RunPaused), @r#"{"run_paused":{}}"#);
+    assert_snapshot!(stored(Event::RunResumed { actor: actor() }), @r#"{"run_resumed":{"actor":"ann"}}"#);
+    assert_snapshot!(stored(Event::RunRetried { from: STAGE, actor: actor() }), @r#"{"run_retried":{"from":1,"actor":"ann"}}"#);
+    assert_snapshot!(stored(Event::RunCompleted), @r#"{"run_completed":{}}"#);
+    let fault = Fault {
+        kind: FaultKind::BadInput { code: "no-topic".to_owned() },
+        message: "no topic".to_owned(),
+    };
+    assert_snapshot!(stored(Event::RunFailed { stage: STAGE, fault }), @r#"{"run_failed":{"stage":1,"fault":{"code":"stage_bad_input","plugin_code":"no-topic","message":"no topic","retryable":false}}}"#);
+    let reason = Some("late".to_owned());
+    assert_snapshot!(stored(Event::RunCanceled { actor: actor(), reason }), @r#"{"run_canceled":{"actor":"ann","reason":"late"}}"#);
+}
+
+#[test]
+fn every_fault_comes_back() {
+    let code = || "its-code".to_owned();
+    let mut kinds = vec![
+        FaultKind::Trap,
+        FaultKind::PluginNotLoadable,
+        FaultKind::ModelCallInPreview,
+        FaultKind::ArtifactName,
+        FaultKind::ArtifactSet,
+        FaultKind::OutputNotJson,
+        FaultKind::BadInput { code: code() },
+        FaultKind::InvalidOutput { code: code() },
+        FaultKind::Transient { code: code() },
+        FaultKind::NeedsHuman { code: code() },
+        FaultKind::ReplayDiverged,
+        FaultKind::Host,
+    ];
+    let limits = [
+        Limit::Memory,
+        Limit::CpuTime,
+        Limit::WallTime,
+        Limit::CallBytes,
+        Limit::ArtifactCount,
+        Limit::ArtifactBytes,
+        Limit::Stack,
+    ];
+    kinds.extend(limits.map(FaultKind::Limit));
+    let models = [
+        ModelErrorKind::RateLimited { retry_after_ms: Some(5) },
+        ModelErrorKind::RateLimited { retry_after_ms: None },
+        ModelErrorKind::Unavailable,
+        ModelErrorKind::Timeout,
+        ModelErrorKind::BadResponse,
+        ModelErrorKind::Rejected,
+        ModelErrorKind::Unauthorized,
+        ModelErrorKind::ModelNotFound,
+        ModelErrorKind::QuotaExhausted,
+        ModelErrorKind::ContextTooLong,
+        ModelErrorKind::BudgetExhausted,
+        ModelErrorKind::NotGranted,
+        ModelErrorKind::Canceled,
+    ];
+    kinds.extend(models.map(FaultKind::Model));
+    for kind in kinds {
+        let fault = Fault { kind, message: "why".to_owned() };
+        stored(Event::StageFailed { stage: STAGE, attempt: 1, fault });
+    }
+}
+
+#[test]
+fn a_question_and_its_answer() {
+    let mut request = scene::request("Why?");
+    let text = encode_request(&request).unwrap();
+    assert_snapshot!(text, @r#"{"label":"draft","messages":[{"role":"system","content":"Answer."},{"role":"user","content":"Why?"}],"response_format":"text"}"#);
+    assert_eq!(decode_request(&text).unwrap(), request);
+    let schema = r#"{"type": "object"}"#.to_owned();
+    request.options.response_format =
+        ResponseFormat::JsonSchema { name: "answer".to_owned(), schema };
+    request.options.temperature = Some(0.7);
+    request.options.seed = Some(u64::MAX);
+    request.options.stop = vec!["END".to_owned()];
+    let text = encode_request(&request).unwrap();
+    assert_snapshot!(text, @r#"{"label":"draft","messages":[{"role":"system","content":"Answer."},{"role":"user","content":"Why?"}],"temperature":0.7,"stop":["END"],"seed":18446744073709551615,"response_format":{"json_schema":{"name":"answer","schema":"{\"type\": \"object\"}"}}}"#);
+    assert_eq!(decode_request(&text).unwrap(), request);
+    let completion = scene::completion("Because.", Some(7));
+    let text = encode_completion(&completion).unwrap();
+    assert_snapshot!(text, @r#"{"content":"Because.","finish_reason":"stop","model":"scripted-1.1","input_tokens":100,"output_tokens":20,"reasoning_tokens":5,"usage_source":"provider","cost_nano_usd":7}"#);
+    assert_eq!(decode_completion(&text).unwrap(), completion);
+}
+
+#[test]
+fn a_log() {
+    let line = |level, fields| LogLine { level, message: "m".to_owned(), fields };
+    let log = StageLog {
+        lines: vec![
+            line(LogLevel::Info, Vec::new()),
+            line(LogLevel::Error, vec![("k".to_owned(), "v".to_owned())]),
+        ],
+        dropped_bytes: 3,
+    };
+    let text = encode_log(&log).unwrap();
+    assert_snapshot!(text, @r#"{"lines":[{"level":"info","message":"m"},{"level":"error","message":"m","fields":[["k","v"]]}],"dropped_bytes":3}"#);
+    assert_eq!(decode_log(&text).unwrap(), log);
+}
+
+#[test]
+fn fields_of_a_later_version_are_skipped() {
+    let text = r#"{"stage_started":{"stage":1,"attempt":2,"mood":"good"}}"#;
+    assert_eq!(decode_event(text).unwrap(), Event::StageStarted { stage: STAGE, attempt: 2 });
+    assert!(matches!(decode_event(r#"{"run_flown":{}}"#), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn json_that_is_none_is_not_stored() {
+    let mut created = scene::created(scene::plan());
+    created.variables = vec![scene::variable("light", "{")];
+    let refused = encode_event(&Event::RunCreated(Arc::new(created)));
+    assert!(matches!(refused, Err(Error::Database { .. })));
+}

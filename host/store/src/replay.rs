@@ -1,0 +1,139 @@
+//! Projections made again from the log: to compare, and to repair.
+use domain::run::{Recorded, Run};
+use domain::{RunId, Timestamp};
+use rusqlite::types::Value;
+use rusqlite::{Connection, params};
+
+use crate::column::parsed;
+use crate::project::{Entry, project};
+use crate::stages::StageRow;
+use crate::{Error, approvals, database, events, record, runs, stages, variables};
+
+/// The rows of one run in each projection, in an order that does not depend on when they were written.
+const PROJECTIONS: [(&str, &str); 7] = [
+    ("runs", "SELECT * FROM runs WHERE run_id = ?1"),
+    ("requests", "SELECT * FROM requests WHERE run_id = ?1"),
+    (
+        "run_modes",
+        "SELECT m.* FROM runs r JOIN run_modes m
+            ON m.mode IN (r.requested_mode, r.effective_mode)
+            AND m.created_at = r.created_at AND m.run_id = r.run_id
+        WHERE r.run_id = ?1 ORDER BY mode",
+    ),
+    ("stages", "SELECT * FROM stages WHERE run_id = ?1 ORDER BY position"),
+    ("approvals", "SELECT * FROM approvals WHERE run_id = ?1 ORDER BY approval_id"),
+    ("variables", "SELECT * FROM variables WHERE run_id = ?1 ORDER BY position, ordinal"),
+    ("artifacts", "SELECT * FROM artifacts WHERE run_id = ?1 ORDER BY position, name, version"),
+];
+
+/// Not a projection, although it stands in the table of one.
+const KEPT_COLUMN: &str = "files_version";
+
+const CLEAR: &str = "DELETE FROM runs; DELETE FROM requests; DELETE FROM run_modes;
+    DELETE FROM stages; DELETE FROM approvals; DELETE FROM variables; DELETE FROM artifacts;";
+const ALL_EVENTS: &str = "SELECT run_id, version, at, payload FROM events ORDER BY seq";
+const SET_VERSIONS: &str = "UPDATE runs SET (version, updated_at) =
+    (SELECT version, at FROM events e WHERE e.run_id = runs.run_id
+        ORDER BY version DESC LIMIT 1)";
+
+/// Makes every projection again from the log. Files of runs count as stale afterwards.
+pub(crate) fn rebuild(db: &Connection) -> Result<(), Error> {
+    db.execute_batch(CLEAR)?;
+    let mut statement = db.prepare(ALL_EVENTS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let run: RunId = parsed(row, "run_id")?;
+        let payload: String = row.get("payload")?;
+        let event = record::decode_event(&payload)?;
+        let at = Timestamp::from_unix_ms(row.get("at")?);
+        project(db, Entry { run: &run, version: row.get("version")?, at, event: &event })?;
+    }
+    db.execute(SET_VERSIONS, [])?;
+    Ok(())
+}
+
+/// Compares the projections of a run with what its log says: with the same statements over an empty database, and with
+/// the domain's own replay. The inner error says where they differ.
+pub(crate) fn compare(db: &Connection, run: &RunId) -> Result<Result<(), String>, Error> {
+    // One moment of the database, however many statements read it.
+    let db = db.unchecked_transaction()?;
+    let log = events::after(&db, run, 0, usize::MAX)?;
+    let scratch = database::open_scratch()?;
+    for recorded in &log {
+        let Recorded { version, at, event, seq: _ } = recorded;
+        events::insert(
+            &scratch,
+            run,
+            *version,
+            *at,
+            &events::Encoded { event: event.clone(), payload: record::encode_event(event)? },
+        )?;
+        project(&scratch, Entry { run, version: *version, at: *at, event })?;
+    }
+    scratch.execute(SET_VERSIONS, [])?;
+    for (table, sql) in PROJECTIONS {
+        let (is, should) = (dump(&db, sql, run)?, dump(&scratch, sql, run)?);
+        if is != should {
+            return Ok(Err(format!("table `{table}` has {is:?}, and should have {should:?}")));
+        }
+    }
+    let events = log.iter().map(|recorded| &recorded.event);
+    match Run::replay(run.clone(), events) {
+        Some(replayed) => compare_with_domain(&db, run, &replayed),
+        None if log.is_empty() => Ok(Ok(())),
+        None => Ok(Err("the log does not begin with the run's creation".to_owned())),
+    }
+}
+
+fn dump(db: &Connection, sql: &str, run: &RunId) -> Result<Vec<Vec<(String, Value)>>, Error> {
+    let mut statement = db.prepare(sql)?;
+    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let rows = statement.query_map(params![run.as_str()], |row| {
+        let kept = names.iter().filter(|name| *name != KEPT_COLUMN);
+        kept.map(|name| Ok((name.clone(), row.get(name.as_str())?))).collect()
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn compare_with_domain(
+    db: &Connection,
+    id: &RunId,
+    run: &Run,
+) -> Result<Result<(), String>, Error> {
+    let Some(row) = runs::one(db, id)? else { return Ok(Err("the run has no row".to_owned())) };
+    let stages = stages::list(db, id)?;
+    let current = run.current_stage().and_then(|stage| run.plan().stage(stage));
+    let done = run.progress().iter().filter(|stage| stage.result.is_some()).count();
+    let is = format!(
+        "{} at {:?}, {} done, gate {:?}, attempts {:?}, {:?}",
+        row.status.as_str(),
+        row.current_stage,
+        row.stages_done,
+        row.open_approval,
+        stages.iter().map(|stage: &StageRow| stage.attempt).collect::<Vec<_>>(),
+        variables::list(db, id)?,
+    );
+    let should = format!(
+        "{} at {:?}, {} done, gate {:?}, attempts {:?}, {:?}",
+        run.status().as_str(),
+        current.map(|stage| stage.key.clone()),
+        done,
+        run.open_gate().map(|gate| gate.approval.clone()),
+        run.progress().iter().map(|stage| stage.attempts).collect::<Vec<_>>(),
+        run.variables(),
+    );
+    if is != should {
+        return Ok(Err(format!("the rows say {is}; the domain says {should}")));
+    }
+    compare_gate(db, run)
+}
+
+fn compare_gate(db: &Connection, run: &Run) -> Result<Result<(), String>, Error> {
+    let Some(gate) = run.open_gate() else { return Ok(Ok(())) };
+    let row = approvals::one(db, &gate.approval)?;
+    let is_open = row.as_ref().is_some_and(|row| {
+        row.status == approvals::ApprovalStatus::Pending && row.content_hash == gate.content_hash
+    });
+    let approval = &gate.approval;
+    Ok(if is_open { Ok(()) } else { Err(format!("approval `{approval}` is {row:?}")) })
+}

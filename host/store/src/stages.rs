@@ -1,0 +1,192 @@
+//! Stages of runs: the table `stages`.
+//!
+//! Times: *queue* is from where a stage may be started to where it is, *human wait* from where a gate opens to where it
+//! is decided or closed. Work and model wait are known to the attempts and the journal; reading puts them together.
+mod read;
+
+use domain::run::StageResult;
+use domain::{Fault, Plan, StageIdx};
+use rusqlite::{Connection, params};
+
+use crate::Error;
+use crate::project::Entry;
+
+pub use read::{StageRow, StageStatus, StageTimes};
+pub(crate) use read::{files, list};
+
+const INSERT: &str = "INSERT INTO stages
+    (run_id, position, stage_key, title, gate_question, status, ready_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6)";
+
+const STARTED: &str = "UPDATE stages SET status = 'running', attempt = ?3,
+    first_started_at = COALESCE(first_started_at, ?4), started_at = ?4, ended_at = NULL,
+    queue_ms = queue_ms + MAX(0, ?4 - COALESCE(ready_at, ?4)), ready_at = NULL,
+    attempt_since = ?4, summary = NULL, data_digest = NULL, content_hash = NULL,
+    fault_code = NULL, fault_message = NULL, fault_retryable = NULL
+    WHERE run_id = ?1 AND position = ?2";
+const FINISHED: &str = "UPDATE stages SET status = 'done', ended_at = ?3, summary = ?4,
+    data_digest = ?5, content_hash = ?6,
+    attempt_ms = attempt_ms + MAX(0, ?3 - COALESCE(attempt_since, ?3)), attempt_since = NULL
+    WHERE run_id = ?1 AND position = ?2";
+const FAILED: &str = "UPDATE stages SET status = 'failed', ended_at = ?3,
+    attempt_ms = attempt_ms + MAX(0, ?3 - COALESCE(attempt_since, ?3)), attempt_since = NULL,
+    fault_code = ?4, fault_message = ?5, fault_retryable = ?6
+    WHERE run_id = ?1 AND position = ?2";
+const READY: &str = "UPDATE stages SET ready_at = ?3 WHERE run_id = ?1 AND position = ?2";
+/// In a paused run, the next stage waits for more than room.
+const READY_BEHIND_GATE: &str = "UPDATE stages SET ready_at = ?3
+    WHERE run_id = ?1 AND position = ?2
+    AND NOT EXISTS (SELECT 1 FROM runs WHERE run_id = ?1 AND status = 'paused')";
+const GATE_OPENED: &str = "UPDATE stages SET status = 'waiting_approval', gate_since = ?3
+    WHERE run_id = ?1 AND position = ?2";
+const GATE_DECIDED: &str = "UPDATE stages SET status = ?4,
+    human_wait_ms = human_wait_ms + MAX(0, ?3 - COALESCE(gate_since, ?3)), gate_since = NULL
+    WHERE run_id = ?1 AND position = ?2";
+/// A next stage that was ready for an instant, until its run paused.
+const PAUSED: &str = "UPDATE stages SET
+    queue_ms = queue_ms + MAX(0, ?2 - ready_at), ready_at = NULL
+    WHERE run_id = ?1 AND ready_at IS NOT NULL";
+const RESUMED: &str = "UPDATE stages SET ready_at = ?2 WHERE run_id = ?1
+    AND position = (SELECT current_position FROM runs
+        WHERE run_id = ?1 AND status = 'paused' AND open_approval IS NULL)";
+const RETRIED: &str = "UPDATE stages SET status = 'pending', ended_at = NULL, summary = NULL,
+    data_digest = NULL, content_hash = NULL, fault_code = NULL, fault_message = NULL,
+    fault_retryable = NULL, gate_since = NULL, attempt_since = NULL,
+    ready_at = CASE WHEN position = ?2 THEN ?3 END
+    WHERE run_id = ?1 AND position >= ?2";
+const CANCELED: &str = "UPDATE stages SET
+    status = CASE WHEN status IN ('running', 'waiting_approval') THEN 'canceled' ELSE status END,
+    ended_at = CASE WHEN status = 'running' THEN ?2 ELSE ended_at END,
+    attempt_ms = attempt_ms + MAX(0, ?2 - COALESCE(attempt_since, ?2)), attempt_since = NULL,
+    human_wait_ms = human_wait_ms + MAX(0, ?2 - COALESCE(gate_since, ?2)), gate_since = NULL,
+    queue_ms = queue_ms + MAX(0, ?2 - COALESCE(ready_at, ?2)), ready_at = NULL
+    WHERE run_id = ?1
+    AND (attempt_since IS NOT NULL OR gate_since IS NOT NULL OR ready_at IS NOT NULL)";
+
+pub(crate) fn created(db: &Connection, entry: Entry<'_>, plan: &Plan) -> Result<(), Error> {
+    let mut insert = db.prepare_cached(INSERT)?;
+    for (position, stage) in (0u16..).zip(&plan.stages) {
+        let question = stage.gate.as_ref().and_then(|gate| gate.question.as_deref());
+        let ready_at = (position == 0).then_some(entry.at_ms());
+        insert.execute(params![
+            entry.run_id(),
+            position,
+            stage.key.as_str(),
+            stage.title,
+            question,
+            ready_at
+        ])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn started(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+    attempt: u32,
+) -> Result<(), Error> {
+    let mut statement = db.prepare_cached(STARTED)?;
+    statement.execute(params![entry.run_id(), stage.0, attempt, entry.at_ms()])?;
+    Ok(())
+}
+
+pub(crate) fn finished(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+    result: &StageResult,
+) -> Result<(), Error> {
+    db.prepare_cached(FINISHED)?.execute(params![
+        entry.run_id(),
+        stage.0,
+        entry.at_ms(),
+        result.summary,
+        result.data.as_str(),
+        result.content_hash.as_str(),
+    ])?;
+    ready(db, entry, stage.0.saturating_add(1))
+}
+
+pub(crate) fn failed(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+    fault: &Fault,
+) -> Result<(), Error> {
+    db.prepare_cached(FAILED)?.execute(params![
+        entry.run_id(),
+        stage.0,
+        entry.at_ms(),
+        fault.kind.code(),
+        fault.message,
+        fault.kind.is_retryable(),
+    ])?;
+    Ok(())
+}
+
+pub(crate) fn gate_opened(db: &Connection, entry: Entry<'_>, stage: StageIdx) -> Result<(), Error> {
+    let mut statement = db.prepare_cached(GATE_OPENED)?;
+    statement.execute(params![entry.run_id(), stage.0, entry.at_ms()])?;
+    // The result had made the next stage ready; the gate stands before it.
+    let none: Option<i64> = None;
+    db.prepare_cached(READY)?.execute(params![entry.run_id(), stage.0.saturating_add(1), none])?;
+    Ok(())
+}
+
+pub(crate) fn gate_granted(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+) -> Result<(), Error> {
+    gate_decided(db, entry, stage, "done")?;
+    let next = stage.0.saturating_add(1);
+    db.prepare_cached(READY_BEHIND_GATE)?.execute(params![entry.run_id(), next, entry.at_ms()])?;
+    Ok(())
+}
+
+pub(crate) fn gate_rejected(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+) -> Result<(), Error> {
+    gate_decided(db, entry, stage, "rejected")
+}
+
+fn gate_decided(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+    status: &str,
+) -> Result<(), Error> {
+    let mut statement = db.prepare_cached(GATE_DECIDED)?;
+    statement.execute(params![entry.run_id(), stage.0, entry.at_ms(), status])?;
+    Ok(())
+}
+
+fn ready(db: &Connection, entry: Entry<'_>, position: u16) -> Result<(), Error> {
+    db.prepare_cached(READY)?.execute(params![entry.run_id(), position, entry.at_ms()])?;
+    Ok(())
+}
+
+pub(crate) fn paused(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
+    db.prepare_cached(PAUSED)?.execute(params![entry.run_id(), entry.at_ms()])?;
+    Ok(())
+}
+
+/// Before the run's own row is changed: it says whether there was anything to resume.
+pub(crate) fn resumed(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
+    db.prepare_cached(RESUMED)?.execute(params![entry.run_id(), entry.at_ms()])?;
+    Ok(())
+}
+
+pub(crate) fn retried(db: &Connection, entry: Entry<'_>, from: StageIdx) -> Result<(), Error> {
+    let mut statement = db.prepare_cached(RETRIED)?;
+    statement.execute(params![entry.run_id(), from.0, entry.at_ms()])?;
+    Ok(())
+}
+
+pub(crate) fn canceled(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
+    db.prepare_cached(CANCELED)?.execute(params![entry.run_id(), entry.at_ms()])?;
+    Ok(())
+}

@@ -1,0 +1,302 @@
+//! The handle that everybody else holds.
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::run::{Event, Recorded};
+use domain::stage::Variable;
+use domain::{ApprovalId, ArtifactName, CallId, Digest, Plan, RunId, StageKey};
+
+use crate::events::Encoded;
+use crate::folder::{self, FolderLock};
+use crate::readers::Readers;
+use crate::writer::{AppendJob, Job, Writer};
+use crate::{
+    Append, ApprovalFilter, ApprovalRow, ArtifactRow, AttemptRecord, CallAnswered, CallDetail,
+    CallFilter, CallRow, CallStarted, Error, Journaled, Listed, Owner, Page, RunFilter, RunRow,
+    StageRow, StageSpent, StartedWith, UsageSum,
+};
+use crate::{
+    approvals, artifacts, attempts, calls, events, replay, run_files, runs, stages, start_keys,
+    variables,
+};
+
+/// Threads that read. Two: on two cores a third gains nothing and costs another page cache.
+const READER_COUNT: usize = 2;
+
+/// An open data folder. Clones are cheap; when the last is dropped, what is queued is written and the threads end.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+/// The fields are dropped in this order: readers first, so that the writer's connection is the last and clears the
+/// write-ahead log away; the lock at the very end.
+struct Inner {
+    readers: Readers,
+    /// Its own thread, so that files of one run are never written by two, and no list waits for them.
+    files: Readers,
+    writer: Writer,
+    lock: Mutex<Option<FolderLock>>,
+    data_dir: PathBuf,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Store").field("data_dir", &self.inner.data_dir).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens a data folder, and makes it if it is not there. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], [`Error::ReadOnly`], [`Error::Full`], [`Error::Damaged`], [`Error::Newer`] or [`Error::Io`].
+    pub fn open(data_dir: &Path) -> Result<Store, Error> {
+        folder::create_private_dir(data_dir)?;
+        let lock = FolderLock::take(data_dir)?;
+        let writer = Writer::open(data_dir)?;
+        let located = |error: Error| error.in_folder(data_dir);
+        let readers = Readers::open(data_dir, "store-reader", READER_COUNT).map_err(located)?;
+        let files = Readers::open(data_dir, "store-files", 1).map_err(located)?;
+        let data_dir = data_dir.to_owned();
+        let lock = Mutex::new(Some(lock));
+        Ok(Self { inner: Arc::new(Inner { readers, files, writer, lock, data_dir }) })
+    }
+
+    /// Writes what is queued, joins the threads and gives the folder free. Everything later is [`Error::Closed`].
+    pub fn close(&self) {
+        self.inner.files.close();
+        self.inner.readers.close();
+        self.inner.writer.close();
+        self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        &self.inner.data_dir
+    }
+
+    /// Says where this process listens, so that others find it.
+    pub fn announce(&self, owner: &Owner) -> Result<(), Error> {
+        let lock = self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        lock.as_ref().ok_or(Error::Closed)?.announce(owner)
+    }
+
+    /// Who has the folder now; `None`: nobody. Opens nothing and creates nothing.
+    pub fn owner_of(data_dir: &Path) -> Result<Option<Owner>, Error> {
+        folder::owner_of(data_dir)
+    }
+
+    /// Appends events to a run's log. When it returns, they are on the disk and in the projections.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the run is at another version, [`Error::StartKeyTaken`], or what the disk says. Nothing
+    /// was stored then.
+    pub async fn append(&self, append: Append) -> Result<Vec<Recorded>, Error> {
+        let Append { run, expected_version, at, events, beside } = append;
+        // Here and not in the writer: what every caller can do for itself must not be done one after another.
+        let events = Encoded::all(events)?;
+        let append = Box::new(AppendJob { run, expected_version, at, events, beside });
+        self.inner.writer.ask(|reply| Job::Append { append, reply }).await
+    }
+
+    /// Notes that a call is about to be asked, without waiting: this is what is known of it if the host dies now.
+    pub fn note_call_started(&self, call: CallStarted) {
+        let name = call.call.clone();
+        if let Err(error) = self.inner.writer.send(Job::NoteStarted(Box::new(call))) {
+            tracing::warn!(call.id = %name, %error, "that the model call `{name}` was begun could not be noted");
+        }
+    }
+
+    /// Keeps a call that belongs to no event. When it returns, it is on the disk.
+    pub async fn keep_answer(&self, answer: CallAnswered) -> Result<(), Error> {
+        let answer = Box::new(answer);
+        self.inner.writer.ask(|reply| Job::KeepAnswer { answer, reply }).await
+    }
+
+    /// The calls of an attempt by their ordinal.
+    pub async fn journaled(
+        &self,
+        run: &RunId,
+        stage: &StageKey,
+        attempt: u32,
+    ) -> Result<Vec<Journaled>, Error> {
+        let (run, stage) = (run.clone(), stage.clone());
+        self.inner.readers.ask(move |db| calls::journaled(db, &run, &stage, attempt)).await
+    }
+
+    /// What each stage used up over all its attempts; stages that asked nothing are left out.
+    pub async fn spent(&self, run: &RunId) -> Result<Vec<StageSpent>, Error> {
+        let run = run.clone();
+        self.inner.readers.ask(move |db| calls::spent(db, &run)).await
+    }
+
+    /// Events behind a version, oldest first; none for a run that does not exist.
+    pub async fn events_after(
+        &self,
+        run: &RunId,
+        version: u64,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, Error> {
+        let run = run.clone();
+        self.inner.readers.ask(move |db| events::after(db, &run, version, limit)).await
+    }
+
+    /// Runs that are queued or running, by the time of their creation.
+    pub async fn active_runs(&self) -> Result<Vec<RunId>, Error> {
+        self.inner.readers.ask(runs::active).await
+    }
+
+    /// What a start key has started.
+    pub async fn started_with(&self, key: &str) -> Result<Option<StartedWith>, Error> {
+        let key = key.to_owned();
+        self.inner.readers.ask(move |db| start_keys::find(db, &key)).await
+    }
+
+    pub async fn run(&self, run: &RunId) -> Result<Option<RunRow>, Error> {
+        let run = run.clone();
+        self.inner.readers.ask(move |db| runs::one(db, &run)).await
+    }
+
+    /// The plan that a run is bound to. Rows do not carry it: it is by far the largest thing about a run.
+    pub async fn plan(&self, run: &RunId) -> Result<Option<Arc<Plan>>, Error> {
+        let run = run.clone();
+        let first = self.inner.readers.ask(move |db| events::first(db, &run)).await?;
+        Ok(match first {
+            Some(Event::RunCreated(created)) => Some(Arc::new(created.plan.clone())),
+            _ => None,
+        })
+    }
+
+    /// Runs, newest first.
+    pub async fn runs(&self, filter: RunFilter, page: Page) -> Result<Listed<RunRow>, Error> {
+        self.inner.readers.ask(move |db| runs::list(db, &filter, &page)).await
+    }
+
+    /// The stages of a run in the order of its plan.
+    pub async fn stages(&self, run: &RunId) -> Result<Vec<StageRow>, Error> {
+        let run = run.clone();
+        self.inner.readers.ask(move |db| stages::list(db, &run)).await
+    }
+
+    pub async fn approval(&self, approval: &ApprovalId) -> Result<Option<ApprovalRow>, Error> {
+        let approval = approval.clone();
+        self.inner.readers.ask(move |db| approvals::one(db, &approval)).await
+    }
+
+    /// Approvals, newest first.
+    pub async fn approvals(
+        &self,
+        filter: ApprovalFilter,
+        page: Page,
+    ) -> Result<Listed<ApprovalRow>, Error> {
+        self.inner.readers.ask(move |db| approvals::list(db, &filter, &page)).await
+    }
+
+    /// Every version of every artifact of a run, in the order of its plan, then by name and version.
+    pub async fn artifacts(&self, run: &RunId) -> Result<Vec<ArtifactRow>, Error> {
+        let run = run.clone();
+        self.inner.readers.ask(move |db| artifacts::list(db, &run)).await
+    }
+
+    /// An artifact with its text; without a version, the newest.
+    pub async fn artifact(
+        &self,
+        run: &RunId,
+        stage: &StageKey,
+        name: &ArtifactName,
+        version: Option<u32>,
+    ) -> Result<Option<(ArtifactRow, String)>, Error> {
+        let (run, stage, name) = (run.clone(), stage.clone(), name.clone());
+        self.inner.readers.ask(move |db| artifacts::one(db, &run, &stage, &name, version)).await
+    }
+
+    /// The texts with these digests, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if one is missing.
+    pub async fn bodies(&self, digests: Vec<Digest>) -> Result<Vec<String>, Error> {
+        let bodies =
+            move |db: &_| digests.iter().map(|digest| artifacts::body(db, digest)).collect();
+        self.inner.readers.ask(bodies).await
+    }
+
+    /// The context variables of a run, in the order in which they were first set.
+    pub async fn variables(&self, run: &RunId) -> Result<Vec<Variable>, Error> {
+        let run = run.clone();
+        self.inner.readers.ask(move |db| variables::list(db, &run)).await
+    }
+
+    /// Calls of a run, oldest first; or calls of all runs and chats, newest first.
+    pub async fn calls(&self, filter: CallFilter, page: Page) -> Result<Listed<CallRow>, Error> {
+        self.inner.readers.ask(move |db| calls::list(db, &filter, &page)).await
+    }
+
+    pub async fn call(&self, call: &CallId) -> Result<Option<CallDetail>, Error> {
+        let call = call.clone();
+        self.inner.readers.ask(move |db| calls::one(db, &call)).await
+    }
+
+    /// What the calls of a run used up together.
+    pub async fn usage(&self, run: &RunId) -> Result<UsageSum, Error> {
+        let run = run.clone();
+        self.inner.readers.ask(move |db| calls::usage(db, &run)).await
+    }
+
+    /// What the attempts of a run, or of one of its stages, logged and used up, by the time of their start.
+    pub async fn attempt_logs(
+        &self,
+        run: &RunId,
+        stage: Option<&StageKey>,
+    ) -> Result<Vec<AttemptRecord>, Error> {
+        let (run, stage) = (run.clone(), stage.cloned());
+        self.inner.readers.ask(move |db| attempts::list(db, &run, stage.as_ref())).await
+    }
+
+    /// Whether the projections of a run are what its log says; the inner error says where they differ.
+    pub async fn projections_equal_replay(&self, run: &RunId) -> Result<Result<(), String>, Error> {
+        let run = run.clone();
+        self.inner.readers.ask(move |db| replay::compare(db, &run)).await
+    }
+
+    /// Makes every projection again from the log. Nothing else is written meanwhile.
+    pub async fn rebuild_projections(&self) -> Result<(), Error> {
+        self.inner.writer.ask(|reply| Job::RebuildProjections { reply }).await
+    }
+
+    /// Brings `runs/<run_id>/` up to date with the database. Writes only what differs, each file as a whole. A run that
+    /// does not exist has no files.
+    pub async fn write_run_files(&self, run: &RunId) -> Result<(), Error> {
+        let (run, data_dir) = (run.clone(), self.inner.data_dir.clone());
+        let name = run.clone();
+        let written = self.inner.files.ask(move |db| run_files::write(db, &data_dir, &run)).await?;
+        match written {
+            Some(version) => {
+                let job = |reply| Job::FilesWritten { run: name, version, reply };
+                self.inner.writer.ask(job).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Runs whose files are older than their log, or missing.
+    pub async fn runs_with_stale_files(&self) -> Result<Vec<RunId>, Error> {
+        let data_dir = self.inner.data_dir.clone();
+        self.inner.files.ask(move |db| run_files::stale(db, &data_dir)).await
+    }
+
+    /// Lets a test do something to the writer's connection.
+    #[cfg(test)]
+    pub(crate) async fn tamper(&self, with: fn(&rusqlite::Connection)) -> Result<(), Error> {
+        self.inner.writer.ask(|reply| Job::Tamper { with, reply }).await
+    }
+
+    /// Lets a test ask the database what the API does not tell.
+    #[cfg(test)]
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&rusqlite::Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.inner.readers.ask(question).await
+    }
+}

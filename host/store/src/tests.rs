@@ -1,0 +1,8 @@
+//! The store against real files, one temporary folder each.
+mod appending;
+mod files;
+mod folders;
+mod journal;
+mod lists;
+mod scenarios;
+pub(crate) mod scene;

@@ -1,0 +1,312 @@
+//! The one thread that writes.
+//!
+//! It takes everything that waits, up to a bound, into one transaction: many appends share one wait for the disk. Each
+//! runs in a savepoint of its own, so that a conflict of one leaves the others alone. Answers are given after the commit
+//! and not before; if the commit fails, everybody in it is told so, nothing of it is there, and the thread goes on.
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use domain::run::Recorded;
+use domain::{RunId, Timestamp};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::append::{self, Beside};
+use crate::calls::{self, CallAnswered, CallStarted};
+use crate::events::Encoded;
+use crate::{Error, database, replay, runs};
+
+/// Most jobs of one transaction: enough that fifty busy runs share a commit, and few enough that none waits long.
+const BATCH_JOB_COUNT_MAX: usize = 256;
+
+/// Commits after which a checkpoint is worth its two waits for the disk.
+const CHECKPOINT_COMMIT_COUNT: u32 = 64;
+/// How long nobody must have come before a checkpoint is made: longer than the pauses within a busy run.
+const CHECKPOINT_IDLE: Duration = Duration::from_millis(100);
+
+/// Where the answer to a job goes. Nobody may be there any more: the job is done all the same.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// An append, checked and encoded.
+pub(crate) struct AppendJob {
+    pub(crate) run: RunId,
+    pub(crate) expected_version: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) events: Vec<Encoded>,
+    pub(crate) beside: Vec<Beside>,
+}
+
+pub(crate) enum Job {
+    Append {
+        append: Box<AppendJob>,
+        reply: Reply<Vec<Recorded>>,
+    },
+    KeepAnswer {
+        answer: Box<CallAnswered>,
+        reply: Reply<()>,
+    },
+    NoteStarted(Box<CallStarted>),
+    FilesWritten {
+        run: RunId,
+        version: u64,
+        reply: Reply<()>,
+    },
+    RebuildProjections {
+        reply: Reply<()>,
+    },
+    /// Lets a test make the disk full and empty again.
+    #[cfg(test)]
+    Tamper {
+        with: fn(&Connection),
+        reply: Reply<()>,
+    },
+}
+
+impl Job {
+    /// Whether the disk must have it before anybody goes on. The other jobs survive the death of the process, and after
+    /// a power cut they only cost what they would have saved.
+    fn must_be_durable(&self) -> bool {
+        match self {
+            Job::Append { .. } | Job::KeepAnswer { .. } | Job::RebuildProjections { .. } => true,
+            Job::NoteStarted(_) | Job::FilesWritten { .. } => false,
+            #[cfg(test)]
+            Job::Tamper { .. } => false,
+        }
+    }
+
+    fn refuse(self, error: &Error) {
+        match self {
+            Job::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Job::KeepAnswer { reply, .. }
+            | Job::RebuildProjections { reply }
+            | Job::FilesWritten { reply, .. } => {
+                drop(reply.send(Err(error.clone())));
+            }
+            Job::NoteStarted(call) => not_noted(&call, error),
+            #[cfg(test)]
+            Job::Tamper { reply, .. } => drop(reply.send(Err(error.clone()))),
+        }
+    }
+}
+
+/// The writer's queue and thread. The queue needs no bound: whoever puts a job into it waits for its answer, or for the
+/// answer to the call that it notes.
+pub(crate) struct Writer {
+    jobs: Mutex<Option<Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Opens the database, migrates it, and starts the thread.
+    pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
+        let db = database::open_writer(data_dir).map_err(|error| error.in_folder(data_dir))?;
+        let (sender, receiver) = mpsc::channel();
+        let desk =
+            Desk { data_dir: data_dir.to_owned(), db, synchronous: Synchronous::Full, commits: 0 };
+        let thread = thread::Builder::new().name("store-writer".to_owned());
+        let thread = thread
+            .spawn(move || desk.work(&receiver))
+            .map_err(|error| Error::io(data_dir, error))?;
+        Ok(Self { jobs: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Queues a job.
+    pub(crate) fn send(&self, job: Job) -> Result<(), Error> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let jobs = jobs.as_ref().ok_or(Error::Closed)?;
+        jobs.send(job).map_err(|_| Error::Closed)
+    }
+
+    /// Queues a job and waits until it is done.
+    pub(crate) async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(job(reply))?;
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Writes what is queued, and joins the thread.
+    pub(crate) fn close(&self) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Synchronous {
+    Normal,
+    Full,
+}
+
+/// Tells whoever waits for a job how it went, given how the commit went.
+type Answer = Box<dyn FnOnce(Result<(), Error>)>;
+
+/// What the thread works with.
+struct Desk {
+    data_dir: PathBuf,
+    db: Connection,
+    synchronous: Synchronous,
+    /// Since the last checkpoint.
+    commits: u32,
+}
+
+impl Desk {
+    fn work(mut self, jobs: &Receiver<Job>) {
+        while let Some(first) = self.next_job(jobs) {
+            let mut batch = vec![first];
+            batch.extend(jobs.try_iter().take(BATCH_JOB_COUNT_MAX - 1));
+            self.carry_out(batch);
+        }
+    }
+
+    fn next_job(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
+        if self.commits >= CHECKPOINT_COMMIT_COUNT {
+            match jobs.recv_timeout(CHECKPOINT_IDLE) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.checkpoint(),
+            }
+        }
+        jobs.recv().ok()
+    }
+
+    /// Moves the write-ahead log into the database, as far as no reader needs it.
+    fn checkpoint(&mut self) {
+        self.commits = 0;
+        let moved = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = moved {
+            tracing::warn!(%error, "the checkpoint of the database failed; the log grows until one succeeds");
+        }
+    }
+
+    fn carry_out(&mut self, batch: Vec<Job>) {
+        let durable = batch.iter().any(Job::must_be_durable);
+        if let Err(error) = self.begin(durable) {
+            let error = error.in_folder(&self.data_dir);
+            batch.into_iter().for_each(|job| job.refuse(&error));
+            return;
+        }
+        let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
+        let mut lost: Option<Error> = None;
+        for job in batch {
+            if let Some(error) = &lost {
+                job.refuse(error);
+                continue;
+            }
+            let (answer, error) = self.perform(job);
+            answers.push(answer);
+            // Some failures make SQLite roll the whole transaction back, with the jobs before this one.
+            lost = error.filter(|_| self.db.is_autocommit());
+        }
+        let committed = match lost {
+            Some(error) => Err(error),
+            None => self.commit().map_err(|error| error.in_folder(&self.data_dir)),
+        };
+        answers.into_iter().for_each(|answer| answer(committed.clone()));
+    }
+
+    fn begin(&mut self, durable: bool) -> Result<(), Error> {
+        let wanted = if durable { Synchronous::Full } else { Synchronous::Normal };
+        if wanted != self.synchronous {
+            let sql = match wanted {
+                Synchronous::Normal => "PRAGMA synchronous = NORMAL",
+                Synchronous::Full => "PRAGMA synchronous = FULL",
+            };
+            self.db.execute_batch(sql)?;
+            self.synchronous = wanted;
+        }
+        self.run("BEGIN IMMEDIATE")
+    }
+
+    fn commit(&mut self) -> Result<(), Error> {
+        self.commits += 1;
+        let committed = self.run("COMMIT");
+        if committed.is_err() && !self.db.is_autocommit() {
+            self.run("ROLLBACK")?;
+        }
+        committed
+    }
+
+    fn run(&self, sql: &str) -> Result<(), Error> {
+        self.db.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// Does a job in a savepoint. The second result is the error that it met, if it met one.
+    fn perform(&self, job: Job) -> (Answer, Option<Error>) {
+        match job {
+            Job::Append { append, reply } => {
+                self.answering(reply, |db| append::carry_out(db, *append))
+            }
+            Job::KeepAnswer { answer, reply } => {
+                self.answering(reply, |db| calls::answered(db, &answer))
+            }
+            Job::RebuildProjections { reply } => self.answering(reply, replay::rebuild),
+            Job::NoteStarted(call) => {
+                let noted = self.in_savepoint(|db| calls::started(db, &call));
+                let error = noted.clone().err();
+                let answer = move |committed: Result<(), Error>| {
+                    if let Err(error) = noted.and(committed) {
+                        not_noted(&call, &error);
+                    }
+                };
+                (Box::new(answer), error)
+            }
+            Job::FilesWritten { run, version, reply } => {
+                self.answering(reply, |db| runs::files_written(db, &run, version))
+            }
+            #[cfg(test)]
+            Job::Tamper { with, reply } => self.answering(reply, |db| {
+                with(db);
+                Ok(())
+            }),
+        }
+    }
+
+    fn answering<T: 'static>(
+        &self,
+        reply: Reply<T>,
+        work: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> (Answer, Option<Error>) {
+        let done = self.in_savepoint(work);
+        let error = done.as_ref().err().cloned();
+        let answer = move |committed: Result<(), Error>| {
+            // The job's own failure says more than the commit's.
+            let answer = done.and_then(|done| committed.map(|()| done));
+            drop(reply.send(answer));
+        };
+        (Box::new(answer), error)
+    }
+
+    fn in_savepoint<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.run("SAVEPOINT job").map_err(|error| error.in_folder(&self.data_dir))?;
+        let done = work(&self.db);
+        // With the transaction lost there is nothing left to undo.
+        if done.is_err() && !self.db.is_autocommit() {
+            self.run("ROLLBACK TO job").map_err(|error| error.in_folder(&self.data_dir))?;
+        }
+        if !self.db.is_autocommit() {
+            self.run("RELEASE job").map_err(|error| error.in_folder(&self.data_dir))?;
+        }
+        done.map_err(|error| error.in_folder(&self.data_dir))
+    }
+}
+
+fn not_noted(call: &CallStarted, error: &Error) {
+    let call = &call.call;
+    tracing::warn!(call.id = %call, %error, "that the model call `{call}` was begun could not be noted");
+}

@@ -1,0 +1,143 @@
+//! Bounds on text: words, tokens, bytes, lines.
+//!
+//! Counts are estimates for prompts and warnings. The exact number of tokens depends on the model, and the host knows it.
+
+/// How many bytes of English or German prose make a token, on average over the tokenizers in use.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// The mark of a cut text.
+const ELLIPSIS: &str = "…";
+
+/// How many words a text has. Chinese, Japanese and Korean characters count as one word each, since no blanks part them.
+pub fn word_count(text: &str) -> usize {
+    text.split(|letter: char| letter.is_whitespace())
+        .map(|chunk| {
+            let ideographs = chunk.chars().filter(|letter| is_ideograph(*letter)).count();
+            let has_other =
+                chunk.chars().any(|letter| letter.is_alphanumeric() && !is_ideograph(letter));
+            ideographs + usize::from(has_other)
+        })
+        .sum()
+}
+
+fn is_ideograph(letter: char) -> bool {
+    matches!(letter, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}')
+}
+
+/// About how many tokens a text has.
+pub fn estimated_token_count(text: &str) -> usize {
+    text.len().div_ceil(BYTES_PER_TOKEN)
+}
+
+/// The text, or its start with an ellipsis: never more than `bytes_max` bytes, never half a character.
+pub fn cut(text: &str, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(bytes_max.saturating_sub(ELLIPSIS.len()));
+    let ellipsis = if bytes_max < ELLIPSIS.len() { "" } else { ELLIPSIS };
+    format!("{}{ellipsis}", text[..end].trim_end())
+}
+
+/// The text on one line, blanks joined, without Markdown marks at its start, cut to `bytes_max` bytes.
+pub fn one_line(text: &str, bytes_max: usize) -> String {
+    let joined = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    let joined: Vec<&str> = joined.filter(|word| !word.is_empty()).collect();
+    cut(joined.join(" ").trim_start_matches(['#', '>', '*', '-', ' ']), bytes_max)
+}
+
+/// The answer without the thoughts that some open models write in front of it, between `<think>` and `</think>`.
+pub fn without_thoughts(answer: &str) -> &str {
+    let thoughts = answer.trim_start().strip_prefix("<think>");
+    thoughts
+        .and_then(|rest| rest.split_once("</think>"))
+        .map_or(answer, |(_, after)| after.trim_start())
+}
+
+/// The first paragraph that is prose: not a heading, a table, a list or a quotation. Falls back to the first line.
+pub fn first_paragraph(markdown: &str) -> Option<&str> {
+    let mut paragraphs =
+        markdown.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
+    let prose = paragraphs.clone().find(|paragraph| {
+        !paragraph.starts_with(['#', '>', '|', '`'])
+            && !paragraph.starts_with("- ")
+            && !paragraph.starts_with("* ")
+    });
+    prose.or_else(|| paragraphs.next()?.lines().next())
+}
+
+/// The first sentence of a text, on one line. It does not end where a small letter or a digit follows, as after `e.g.`.
+pub fn first_sentence(text: &str, bytes_max: usize) -> String {
+    let line = one_line(text, usize::MAX);
+    let ends =
+        line.match_indices(['.', '!', '?', '。', '！', '？']).map(|(at, mark)| at + mark.len());
+    let sentence_end = ends.into_iter().find(|end| {
+        let rest = &line[*end..];
+        let after = rest.trim_start_matches(['"', '”', '»', ')', '*', '_']);
+        after.is_empty()
+            || (after.starts_with(' ')
+                && after
+                    .trim_start()
+                    .starts_with(|next: char| !next.is_lowercase() && !next.is_numeric()))
+            || line[..*end].ends_with(['。', '！', '？'])
+    });
+    cut(sentence_end.map_or(line.as_str(), |end| &line[..end]), bytes_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_counted_in_scripts_with_and_without_blanks() {
+        assert_eq!(word_count("Honey, straight from the roof."), 5);
+        assert_eq!(word_count("  \n — "), 0);
+        assert_eq!(word_count("蜂蜜 from Köln"), 4);
+    }
+
+    #[test]
+    fn a_cut_text_keeps_whole_characters() {
+        assert_eq!(cut("Bienenstöcke", 100), "Bienenstöcke");
+        assert_eq!(cut("Bienenstöcke", 12), "Bienenst…");
+        assert_eq!(cut("äöü", 1), "");
+        assert!(cut("蜂蜜蜂蜜", 7).len() <= 7);
+    }
+
+    #[test]
+    fn a_line_has_no_marks_and_no_breaks() {
+        assert_eq!(one_line("## Raw\r\n honey\t\u{7}!", 100), "Raw honey !");
+        assert_eq!(one_line("a b c d e f", 6), "a b…");
+    }
+
+    #[test]
+    fn the_first_paragraph_of_prose_is_found_behind_headings_and_lists() {
+        assert_eq!(
+            first_paragraph("# T\n\n> note\n\n- a\n- b\n\nReal words.\nMore.\n\nNext"),
+            Some("Real words.\nMore.")
+        );
+        assert_eq!(first_paragraph("- only\n- a list"), Some("- only"));
+        assert_eq!(first_paragraph(" \n"), None);
+    }
+
+    #[test]
+    fn a_sentence_does_not_end_inside_of_an_abbreviation() {
+        assert_eq!(
+            first_sentence("Honey, e.g. 1.5 kg of it. Then more.", 100),
+            "Honey, e.g. 1.5 kg of it."
+        );
+        assert_eq!(first_sentence("No end", 100), "No end");
+        assert_eq!(first_sentence("蜂蜜。好。", 100), "蜂蜜。");
+    }
+
+    #[test]
+    fn thoughts_are_taken_off() {
+        assert_eq!(without_thoughts("\n<think>{\"a\": 1}</think>\n\n{\"b\": 2}"), "{\"b\": 2}");
+        assert_eq!(without_thoughts("<think>never ends"), "<think>never ends");
+        assert_eq!(without_thoughts("plain </think>"), "plain </think>");
+    }
+
+    #[test]
+    fn tokens_are_estimated_from_bytes() {
+        assert_eq!(estimated_token_count("abcde"), 2);
+    }
+}

@@ -1,0 +1,112 @@
+//! The program as it is typed: standard output, standard error and exit code.
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::support::{Folder, Server, stagewright};
+
+#[test]
+fn demo_without_a_terminal_grants_the_gates_itself_and_says_so() {
+    let folder = Folder::new();
+    let ran = stagewright(&folder, &["demo", "Honey from city bees"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(ran.to_string().contains("scripted"), "{ran}");
+    assert!(ran.stderr.contains("no terminal"), "{ran}");
+    let briefs = folder.files().into_iter().filter(|path| path.ends_with("foundation-brief.md"));
+    assert_eq!(briefs.count(), 1);
+}
+
+#[test]
+fn a_run_without_a_terminal_stops_at_its_gate_and_says_how_to_go_on() {
+    let folder = Folder::new();
+    let ran = stagewright(&folder, &["run", "foundation_stack", "--request", "bees", "-o", "json"]);
+    assert_eq!(ran.code, 4, "{ran}");
+    let last: Value = serde_json::from_str(ran.stdout.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(last["status"], "waiting_approval", "{ran}");
+    assert!(ran.stderr.contains("approvals grant"), "{ran}");
+
+    let list = stagewright(&folder, &["approvals", "list", "-o", "json"]);
+    let approval = list.json()["items"][0]["approval_id"].as_str().expect("an approval").to_owned();
+    let granted = stagewright(&folder, &["approvals", "grant", &approval]);
+    assert_eq!(granted.code, 4, "the next gate waits: {granted}");
+    let rejected = stagewright(&folder, &["approvals", "reject", &approval]);
+    assert_eq!(rejected.code, 1, "{rejected}");
+    assert!(rejected.stderr.contains("already granted"), "{rejected}");
+}
+
+#[test]
+fn the_same_commands_talk_to_a_server_when_one_owns_the_folder() {
+    let folder = Folder::new();
+    let ran = stagewright(&folder, &["run", "foundation_express", "--request", "bees", "--yes"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    let commands: [&[&str]; 5] = [
+        &["runs", "list", "-o", "json"],
+        &["runs", "show", "last"],
+        &["profiles", "list"],
+        &["plugins", "list"],
+        &["runs", "artifacts", "last", "keywords", "keywords.json"],
+    ];
+    let local: Vec<_> = commands.iter().map(|arguments| stagewright(&folder, arguments)).collect();
+    let server = Server::start(&folder);
+    for (arguments, local) in commands.iter().zip(&local) {
+        let remote = stagewright(&folder, arguments);
+        assert_eq!(local.code, 0, "{arguments:?}: {local}");
+        assert_eq!(remote.stdout, local.stdout, "{arguments:?}: {remote}");
+    }
+    let ran = stagewright(&folder, &["run", "foundation_express", "--request", "bees", "--yes"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn what_is_mistyped_is_explained() {
+    let folder = Folder::new();
+    assert_snapshot!(stagewright(&folder, &["runs", "show", "run_1"]).told(&folder), @"");
+    assert_snapshot!(
+        stagewright(&folder, &["run", "foundation_stack", "--request", "@missing.txt"]).told(&folder),
+        @""
+    );
+    assert_snapshot!(stagewright(&folder, &["plugins", "show", "reserch"]).told(&folder), @"");
+}
+
+#[test]
+fn a_broken_configuration_is_named_with_its_place() {
+    let folder = Folder::new();
+    folder.write("stagewright.yaml", "port: 8766\nprot: 1\n");
+    assert_snapshot!(stagewright(&folder, &["runs", "list"]).told(&folder), @"");
+}
+
+#[test]
+fn the_profiles_and_plugins_are_listed() {
+    let folder = Folder::new();
+    assert_snapshot!(stagewright(&folder, &["profiles", "list"]).told(&folder), @"");
+    let plugins = stagewright(&folder, &["plugins", "list"]);
+    for name in ["research", "brand-voice", "positioning", "keywords", "foundation-brief"] {
+        assert!(plugins.stdout.contains(name), "{plugins}");
+    }
+}
+
+#[test]
+fn doctor_says_where_each_value_comes_from() {
+    let mut folder = Folder::new();
+    folder.write(".env", "KIMI_API_KEY=from-the-file\n");
+    folder.set("STAGEWRIGHT_PORT", "9000");
+    let ran = stagewright(&folder, &["doctor", "-o", "json"]);
+    let told = ran.to_string();
+    assert!(!told.contains("from-the-file"), "{told}");
+    let settings = ran.json()["settings"].as_array().expect("settings").clone();
+    let origin = |key: &str| {
+        let found = settings.iter().find(|setting| setting["key"] == key);
+        found.unwrap_or_else(|| panic!("no {key} in {told}"))["origin"].to_string()
+    };
+    assert!(origin("port").contains("STAGEWRIGHT_PORT"), "{told}");
+    assert!(origin("host").contains("default"), "{told}");
+}
+
+#[test]
+fn completions_are_printed() {
+    let folder = Folder::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = stagewright(&folder, &["completions", shell]);
+        assert!(ran.code == 0 && ran.stdout.contains("approvals"), "{shell}");
+    }
+}

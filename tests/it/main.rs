@@ -1,0 +1,10 @@
+//! The program from outside: the real binary, real components, real HTTP. One module for each promise.
+mod bad_input;
+mod cli;
+mod concurrency;
+mod crash;
+mod foundation;
+mod profiles;
+mod secrets;
+mod support;
+mod tidy;

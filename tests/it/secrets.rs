@@ -1,0 +1,71 @@
+//! A planted key is found nowhere.
+use model_server::{Behaviour, ModelServer};
+use serde_json::json;
+
+use crate::support::{Folder, Server, stagewright};
+
+const KEY: &str = "sk-planted-7d41c0ffee90aa55";
+const TOKEN: &str = "token-planted-5b1e77a0c4d2";
+
+#[tokio::test]
+async fn the_planted_key_is_in_no_file_log_event_or_answer() {
+    let models = ModelServer::start().await;
+    let mut folder = Folder::with_models(&models);
+    folder.set("KIMI_API_KEY", KEY);
+    folder.set("STAGEWRIGHT_TOKEN", TOKEN);
+    folder.set("STAGEWRIGHT_LOG", "trace");
+    let mut seen = String::new();
+    for arguments in [
+        &["doctor"][..],
+        &["doctor", "-o", "json"],
+        &["providers", "list", "-o", "json"],
+        &["providers", "check"],
+        &["run", "foundation_stack", "--request", "bees", "--yes"],
+    ] {
+        seen.push_str(&stagewright(&folder, arguments).to_string());
+    }
+    assert!(models.requests().iter().any(|request| {
+        request.header("authorization").is_some_and(|value| value.contains(KEY))
+    }), "the key is used");
+
+    let server = Server::start(&folder);
+    // A provider that repeats the key in its errors.
+    for status in [401, 400, 500, 429] {
+        models.push(Behaviour::status(status, &json!({"error": {"message": format!("key {KEY} is bad"), "type": KEY}}).to_string()));
+    }
+    let with_token = |method: &str, path: &str| {
+        server.api.request(method, path).bearer_auth(TOKEN)
+    };
+    let body = json!({"mode": "foundation_stack", "request_text": "bees"});
+    let started = server.api.send(with_token("POST", "/api/v2/workflow-runs").json(&body)).await;
+    let run = started.json()["run_id"].as_str().expect("a run").to_owned();
+    let chat = json!({"message": "hello"});
+    for _ in 0..3 {
+        seen.push_str(&server.api.send(with_token("POST", "/api/chat").json(&chat)).await.text);
+    }
+    for path in [
+        "/api/v1/ready",
+        "/api/v2/providers",
+        "/api/v2/plugins",
+        "/api/v2/workflow-profiles",
+        "/api/openapi.json",
+        &format!("/api/v2/workflow-runs/{run}"),
+        &format!("/api/v2/workflow-runs/{run}/timeline"),
+        &format!("/api/v2/workflow-runs/{run}/llm-calls"),
+        &format!("/api/v2/workflow-runs/{run}/variables"),
+    ] {
+        let answer = server.api.send(with_token("GET", path)).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        seen.push_str(&answer.text);
+    }
+    server.stop();
+
+    for secret in [KEY, TOKEN] {
+        assert!(!seen.contains(secret), "an answer has the secret");
+        for path in folder.files() {
+            let bytes = std::fs::read(&path).expect("a readable file");
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{} has the secret", path.display());
+        }
+    }
+}

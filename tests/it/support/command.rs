@@ -1,0 +1,58 @@
+//! The binary, run to its end.
+use std::fmt;
+use std::process::{Command, Stdio};
+
+use super::Folder;
+
+/// How a process ended, and what it said.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "exit {}\n-- stdout\n{}-- stderr\n{}", self.code, self.stdout, self.stderr)
+    }
+}
+
+impl Ran {
+    /// The same with what differs from run to run replaced by its name.
+    pub(crate) fn told(&self, folder: &Folder) -> String {
+        let mut text = self.to_string();
+        for path in [folder.path().canonicalize().ok(), Some(folder.path().to_owned())] {
+            let path = path.expect("the folder exists");
+            text = text.replace(&path.display().to_string(), "[folder]");
+        }
+        text
+    }
+
+    /// The JSON document on standard output.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in:\n{self}"))
+    }
+}
+
+/// Runs the binary in a folder until it ends.
+pub(crate) fn stagewright(folder: &Folder, arguments: &[&str]) -> Ran {
+    let output = command(folder).args(arguments).output().expect("the binary starts");
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// The binary with nothing of this process' environment but what a program needs to run.
+pub(super) fn command(folder: &Folder) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stagewright"));
+    command.current_dir(folder.path()).env_clear().stdin(Stdio::null());
+    for name in ["PATH", "HOME", "TMPDIR", "LLVM_PROFILE_FILE"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.envs(folder.environment());
+    command
+}

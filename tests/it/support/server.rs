@@ -1,0 +1,61 @@
+//! `stagewright serve`, the real process, that a test can kill.
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use super::{Api, Folder, command};
+
+/// A running server.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) api: Api,
+}
+
+impl Server {
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(folder: &Folder) -> Server {
+        let mut command = command::command(folder);
+        command.args(["serve", "--port", "0"]);
+        Self::listening(command, folder)
+    }
+
+    fn listening(mut command: Command, folder: &Folder) -> Server {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(folder.path().join("server.log"))
+            .expect("a log file");
+        command.env("STAGEWRIGHT_LOG", "debug").stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().expect("the binary starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("standard output is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("a first line");
+        let Some((_, url)) = line.trim().split_once("listening on ") else {
+            child.kill().ok();
+            child.wait().ok();
+            let log = std::fs::read_to_string(folder.path().join("server.log"));
+            panic!("the server did not start: {line}{}", log.unwrap_or_default());
+        };
+        Server { child, api: Api::new(url) }
+    }
+
+    /// `kill -9`: no handler runs.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("the server runs");
+        self.child.wait().expect("the server has ended");
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn stop(mut self) -> i32 {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("`kill` runs");
+        assert!(sent.success());
+        self.child.wait().expect("the server has ended").code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

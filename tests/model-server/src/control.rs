@@ -1,0 +1,93 @@
+//! The routes by which a test in another process drives the server.
+//!
+//! `POST /control/behaviour` queues one or, with `?count=N`, several; `POST /control/otherwise` sets what is done when
+//! nothing is queued; `POST /control/hold`, `/release`, `/reset`; `POST /control/key` with `{"key": "..."}`;
+//! `GET /control/requests` gives all requests and, with `?at_least=N`, waits for that many; `GET /control/count`.
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::behaviour::Behaviour;
+use crate::server::{Recorded, Shared};
+
+#[derive(Deserialize)]
+struct Times {
+    #[serde(default = "once")]
+    count: usize,
+}
+
+fn once() -> usize {
+    1
+}
+
+#[derive(Deserialize)]
+struct Awaited {
+    #[serde(default)]
+    at_least: usize,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    key: Option<String>,
+}
+
+pub(crate) fn router() -> Router<Shared> {
+    Router::new()
+        .route("/control/behaviour", post(push))
+        .route("/control/otherwise", post(otherwise))
+        .route("/control/hold", post(hold))
+        .route("/control/release", post(release))
+        .route("/control/reset", post(reset))
+        .route("/control/key", post(require_key))
+        .route("/control/requests", get(requests))
+        .route("/control/count", get(count))
+}
+
+async fn push(
+    State(shared): State<Shared>,
+    Query(times): Query<Times>,
+    Json(behaviour): Json<Behaviour>,
+) -> StatusCode {
+    (0..times.count).for_each(|_| shared.push(behaviour.clone()));
+    StatusCode::NO_CONTENT
+}
+
+async fn otherwise(State(shared): State<Shared>, Json(behaviour): Json<Behaviour>) -> StatusCode {
+    shared.otherwise(behaviour);
+    StatusCode::NO_CONTENT
+}
+
+async fn hold(State(shared): State<Shared>) -> StatusCode {
+    shared.hold(true);
+    StatusCode::NO_CONTENT
+}
+
+async fn release(State(shared): State<Shared>) -> StatusCode {
+    shared.hold(false);
+    StatusCode::NO_CONTENT
+}
+
+async fn reset(State(shared): State<Shared>) -> StatusCode {
+    shared.reset();
+    StatusCode::NO_CONTENT
+}
+
+async fn require_key(State(shared): State<Shared>, Json(body): Json<Key>) -> StatusCode {
+    shared.require_key(body.key);
+    StatusCode::NO_CONTENT
+}
+
+async fn requests(
+    State(shared): State<Shared>,
+    Query(awaited): Query<Awaited>,
+) -> Json<Vec<Recorded>> {
+    shared.wait_for_requests(awaited.at_least).await;
+    Json(shared.requests())
+}
+
+async fn count(State(shared): State<Shared>) -> Json<Value> {
+    Json(json!({ "count": shared.requests().len() }))
+}
