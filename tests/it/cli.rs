@@ -20,9 +20,12 @@ fn a_run_without_a_terminal_stops_at_its_gate_and_says_how_to_go_on() {
     let folder = Folder::new();
     let ran = stagewright(&folder, &["run", "foundation_stack", "--request", "bees", "-o", "json"]);
     assert_eq!(ran.code, 4, "{ran}");
-    let last: Value = serde_json::from_str(ran.stdout.lines().last().expect("a line")).expect("JSON");
+    let last: Value =
+        serde_json::from_str(ran.stdout.lines().last().expect("a line")).expect("JSON");
     assert_eq!(last["status"], "waiting_approval", "{ran}");
-    assert!(ran.stderr.contains("approvals grant"), "{ran}");
+    let told = stagewright(&folder, &["run", "foundation_stack", "--request", "bees"]);
+    assert_eq!(told.code, 4, "{told}");
+    assert!(told.stderr.contains("approvals grant"), "{told}");
 
     let list = stagewright(&folder, &["approvals", "list", "-o", "json"]);
     let approval = list.json()["items"][0]["approval_id"].as_str().expect("an approval").to_owned();
@@ -60,25 +63,57 @@ fn the_same_commands_talk_to_a_server_when_one_owns_the_folder() {
 #[test]
 fn what_is_mistyped_is_explained() {
     let folder = Folder::new();
-    assert_snapshot!(stagewright(&folder, &["runs", "show", "run_1"]).told(&folder), @"");
+    assert_snapshot!(stagewright(&folder, &["runs", "show", "run_1"]).told(&folder), @r"
+    exit 1
+    -- stdout
+    -- stderr
+    error: `run_1` is no run id: it has 1 characters after its prefix, not 32
+    hint: copy the name from a list; identifiers start with `run_`, `appr_` or `call_`
+    code: id_invalid
+    ");
     assert_snapshot!(
         stagewright(&folder, &["run", "foundation_stack", "--request", "@missing.txt"]).told(&folder),
-        @""
+        @r"
+        exit 2
+        -- stdout
+        -- stderr
+        error: `missing.txt` cannot be read: No such file or directory (os error 2)
+        "
     );
-    assert_snapshot!(stagewright(&folder, &["plugins", "show", "reserch"]).told(&folder), @"");
+    assert_snapshot!(stagewright(&folder, &["plugins", "show", "reserch"]).told(&folder), @r"
+    exit 1
+    -- stdout
+    -- stderr
+    error: no plugin `reserch`: there are brand-voice, foundation-brief, keywords, positioning, research
+    hint: list the plugins at `/api/v2/plugins`
+    code: plugin_unknown
+    ");
 }
 
 #[test]
 fn a_broken_configuration_is_named_with_its_place() {
     let folder = Folder::new();
     folder.write("stagewright.yaml", "port: 8766\nprot: 1\n");
-    assert_snapshot!(stagewright(&folder, &["runs", "list"]).told(&folder), @"");
+    assert_snapshot!(stagewright(&folder, &["runs", "list"]).told(&folder), @r"
+    exit 2
+    -- stdout
+    -- stderr
+    error: stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, profile_dirs, allowed_hosts, allowed_origins, providers
+    ");
 }
 
 #[test]
 fn the_profiles_and_plugins_are_listed() {
     let folder = Folder::new();
-    assert_snapshot!(stagewright(&folder, &["profiles", "list"]).told(&folder), @"");
+    assert_snapshot!(stagewright(&folder, &["profiles", "list"]).told(&folder), @r"
+    exit 0
+    -- stdout
+    MODE                     VERSION  STAGES  GATES  SOURCE   TITLE
+    foundation_express       1.0.0    5       1      shipped  Foundation express
+    foundation_local_market  1.0.0    5       4      shipped  Foundation for a local market
+    foundation_stack         1.0.0    5       4      shipped  Foundation stack
+    -- stderr
+    ");
     let plugins = stagewright(&folder, &["plugins", "list"]);
     for name in ["research", "brand-voice", "positioning", "keywords", "foundation-brief"] {
         assert!(plugins.stdout.contains(name), "{plugins}");

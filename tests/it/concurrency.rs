@@ -55,9 +55,7 @@ async fn two_runs_of_one_thread_share_no_file_and_no_row() {
     let listed = server.api.get("/api/v2/workflow-runs?thread_id=thread-1").await.ok();
     assert_eq!(listed["items"].as_array().expect("runs").len(), 2);
 
-    for (list, name) in
-        [("llm-calls", "call_id"), ("timeline", "seq"), ("artifacts", "digest")]
-    {
+    for (list, name) in [("llm-calls", "call_id"), ("timeline", "seq"), ("artifacts", "digest")] {
         let mut all = BTreeSet::new();
         let mut count = 0;
         for run in &runs {

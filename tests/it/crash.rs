@@ -69,7 +69,9 @@ async fn after_an_answer_was_stored() {
     let server = Server::start(&folder);
     let run = server.api.start("twice").await;
     models.wait_for_requests(2).await;
-    assert!(server.api.journal(&run).await.contains("model_answered stage=stage-0 attempt=1 ordinal=1"));
+    assert!(
+        server.api.journal(&run).await.contains("model_answered stage=stage-0 attempt=1 ordinal=1")
+    );
 
     server.kill();
     models.otherwise(Behaviour::answer());
@@ -104,31 +106,46 @@ async fn while_a_gate_waits() {
 async fn in_the_middle_of_writing_run_files() {
     for _ in 0..FILE_TRIES {
         let models = ModelServer::start().await;
+        models.hold();
         let folder = Folder::with_models(&models);
         let server = Server::start(&folder);
         let mut runs = Vec::new();
         for _ in 0..FILE_RUNS {
             runs.push(server.api.start("foundation_stack").await);
         }
-        let last = runs.last().expect("runs");
-        server.api.reaches(last, &["waiting_approval"]).await;
+        let runs: Vec<&str> = runs.iter().map(String::as_str).collect();
+        models.wait_for_requests(FILE_RUNS).await;
+        models.release();
+        wait_for_a_stage_folder(&folder).await;
         server.kill();
-        let written = runs.iter().filter(|run| folder.run(run).join("01-research").is_dir()).count();
+        let written = runs.iter().filter(|run| is_written(&folder, run)).count();
 
         let server = Server::start(&folder);
         for run in &runs {
             server.api.reaches(run, &["waiting_approval"]).await;
         }
-        let asked = models.count();
-        let runs: Vec<&str> = runs.iter().map(String::as_str).collect();
         check_files(&server.api, &folder, &runs).await;
+        assert!(models.count() <= FILE_RUNS * 2, "only calls in flight are asked again");
         assert_eq!(server.stop(), 0);
-        assert!(asked <= FILE_RUNS * 2, "only calls in flight are asked again");
         if written < FILE_RUNS {
             return;
         }
     }
     panic!("the files were always written before the process could be killed: use more runs");
+}
+
+async fn wait_for_a_stage_folder(folder: &Folder) {
+    for _ in 0..10_000 {
+        if folder.files().iter().any(|path| path.to_string_lossy().contains("01-research")) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    panic!("no file of a stage was written");
+}
+
+fn is_written(folder: &Folder, run: &str) -> bool {
+    folder.run(run).join("01-research/manifest.json").is_file()
 }
 
 /// Grants what waits, and sees that each run ends with every file as its log has it.
@@ -148,7 +165,12 @@ async fn check_files(api: &Api, folder: &Folder, runs: &[&str]) {
         let mut looks = 0;
         while files(folder, run) != wanted {
             looks += 1;
-            assert!(looks < 1_000, "{run}: {:?} are wanted, not {:?}", wanted.keys(), files(folder, run).keys());
+            assert!(
+                looks < 1_000,
+                "{run}: {:?} are wanted, not {:?}",
+                wanted.keys(),
+                files(folder, run).keys()
+            );
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }
@@ -170,7 +192,9 @@ async fn artifacts(api: &Api, run: &str) -> BTreeMap<String, String> {
 fn files(folder: &Folder, run: &str) -> BTreeMap<String, String> {
     let root = folder.run(run);
     let is_host_file = |path: &PathBuf| {
-        path.ends_with("output.json") || path.ends_with("manifest.json") || path.ends_with("plan.json")
+        path.ends_with("output.json")
+            || path.ends_with("manifest.json")
+            || path.ends_with("plan.json")
     };
     let paths = folder.files().into_iter().filter(|path| path.starts_with(&root));
     let key = |path: &PathBuf| {

@@ -39,7 +39,8 @@ async fn five_stages_are_written_by_the_model_and_each_gate_is_decided() {
 fn check_files(folder: &Folder, run: &str) {
     let json = |name: &str| -> Value {
         let path = folder.run(run).join(name);
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         serde_json::from_str(&text).expect("JSON")
     };
     let plan = json("plan.json");
@@ -49,7 +50,7 @@ fn check_files(folder: &Folder, run: &str) {
     for (idx, stage) in STAGES.iter().enumerate() {
         let stage_folder = format!("{:02}-{stage}", idx + 1);
         let output = json(&format!("{stage_folder}/output.json"));
-        assert_eq!(output["stage"], *stage);
+        assert_eq!(output["stage_key"], *stage);
         assert_eq!(output["model"], "test-model", "{output:#}");
         assert!(output["usage"]["output_tokens"].as_u64() > Some(0), "{output:#}");
         let artifacts = json(&format!("{stage_folder}/manifest.json"))["artifacts"].clone();

@@ -68,7 +68,7 @@ async fn a_fallback_can_be_forced_and_can_be_switched_off() {
     let server = Server::start(&folder);
     let body = serde_json::json!({"mode": "press_release", "request_text": "bees"});
     let refused = server.api.post("/api/v2/workflow-runs", &body).await;
-    assert_eq!(refused.status, 422, "{refused:?}");
+    assert_eq!(refused.status, 400, "{refused:?}");
     assert!(refused.text.contains("foundation_stack"), "it names what there is: {refused:?}");
 }
 
@@ -76,7 +76,9 @@ async fn a_fallback_can_be_forced_and_can_be_switched_off() {
 async fn a_run_that_has_begun_does_not_see_later_edits_of_its_profile() {
     let folder = Folder::new();
     let text = |version: &str, stages: &str| {
-        format!("profile: mine\ntitle: Mine\ndescription: Mine.\nversion: \"{version}\"\nstages:\n{stages}")
+        format!(
+            "profile: mine\ntitle: Mine\ndescription: Mine.\nversion: \"{version}\"\nstages:\n{stages}"
+        )
     };
     let research = "  - { key: research, title: Research, plugin: research, gate: required }\n";
     let voice = "  - { key: brand-voice, title: Voice, plugin: brand-voice, gate: none }\n";

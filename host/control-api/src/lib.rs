@@ -1,6 +1,6 @@
 //! The control API: HTTP, server-sent events, OpenAPI and problems.
 //!
-//! Start at [`router`], which puts every handler behind its path. A request passes the checks of `access`, is taken
+//! Start at [`router()`], which puts every handler behind its path. A request passes the checks of `access`, is taken
 //! apart by `path`, `query` and `body` with all of its problems reported together, is asked of the engine or read from
 //! the store, and is answered with a record of [`dto`]. `feed` is one watcher of one run. What goes wrong is a
 //! [`Problem`] with a [`Code`].

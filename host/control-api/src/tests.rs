@@ -2,6 +2,7 @@
 mod access;
 mod approvals;
 mod chat;
+mod clients;
 mod description;
 mod events;
 mod problems;

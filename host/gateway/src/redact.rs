@@ -5,6 +5,9 @@ use secrecy::{ExposeSecret, SecretString};
 const REDACTED: &str = "[redacted]";
 /// Parts of header values that are shorter than this, in bytes, are words such as `Bearer` and no secrets.
 const SECRET_BYTES_MIN: usize = 8;
+/// Keys that are shorter than this, in bytes, are what people write for servers that want none, such as `x`. Replacing
+/// them would make messages unreadable.
+const KEY_BYTES_MIN: usize = 4;
 
 /// The secrets of one provider.
 #[derive(Clone, Default)]
@@ -14,7 +17,7 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     pub(crate) fn add_key(&mut self, key: &SecretString) {
-        if !key.expose_secret().is_empty() {
+        if key.expose_secret().len() >= KEY_BYTES_MIN {
             self.values.push(key.clone());
         }
     }

@@ -13,6 +13,8 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::{HostWallClock, async_trait};
 
+use crate::meter::CpuMeter;
+
 /// What the wall clock shows: 2000-01-01T00:00:00Z, which nobody takes for the real time.
 const WALL_CLOCK: Duration = Duration::from_secs(946_684_800);
 
@@ -34,8 +36,11 @@ impl HostWallClock for FrozenWallClock {
 }
 
 /// The monotonic clock of one guest.
-#[derive(Clone, Default)]
-pub(crate) struct GuestClock(Arc<Mutex<Moments>>);
+#[derive(Clone)]
+pub(crate) struct GuestClock {
+    moments: Arc<Mutex<Moments>>,
+    cpu: CpuMeter,
+}
 
 #[derive(Default)]
 struct Moments {
@@ -46,8 +51,12 @@ struct Moments {
 }
 
 impl GuestClock {
+    pub(crate) fn new(cpu: CpuMeter) -> Self {
+        Self { moments: Arc::default(), cpu }
+    }
+
     fn moments(&self) -> MutexGuard<'_, Moments> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.moments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn look(&self) -> u64 {
@@ -91,6 +100,7 @@ impl Pollable for Alarm {
         // In the first round everything else that the guest waits for gets its turn: what is ready without a sleep
         // comes first, and every other deadline is known. In the second round the earliest deadline is reached.
         let mut is_first_round = true;
+        self.clock.cpu.leave();
         poll_fn(|context| {
             let mut moments = awaited.clock.moments();
             let is_earliest = moments.awaited.first() == Some(&awaited.entry);
@@ -103,6 +113,7 @@ impl Pollable for Alarm {
             Poll::Pending
         })
         .await;
+        self.clock.cpu.enter();
     }
 }
 
@@ -149,13 +160,17 @@ impl monotonic_clock::Host for GuestClockView<'_> {
 mod tests {
     use super::*;
 
+    fn clock() -> GuestClock {
+        GuestClock::new(CpuMeter::new(Arc::default(), Duration::from_secs(1)))
+    }
+
     fn alarm(clock: &GuestClock, deadline_ns: u64) -> Alarm {
         Alarm { clock: clock.clone(), deadline_ns }
     }
 
     #[tokio::test]
     async fn the_earliest_of_two_sleeps_ends_first_and_takes_no_time() {
-        let clock = GuestClock::default();
+        let clock = clock();
         let (mut late, mut early) = (alarm(&clock, 5_000_000_000), alarm(&clock, 1_000_000_000));
         tokio::select! {
             biased;
@@ -170,7 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_sleep_without_end_ends() {
-        let clock = GuestClock::default();
+        let clock = clock();
         alarm(&clock, u64::MAX).ready().await;
         assert_eq!(clock.look(), u64::MAX);
     }

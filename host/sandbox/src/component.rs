@@ -9,6 +9,7 @@ use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 use crate::bindings::StagePluginPre;
 use crate::engine::{MEMORIES_PER_COMPONENT, MEMORY_BYTES_BOUND, TABLES_PER_COMPONENT};
 use crate::fault::Stopped;
+use crate::files::PLUGIN_BYTES_MAX;
 use crate::guest::Guest;
 use crate::text::{clean_line, size};
 
@@ -87,6 +88,9 @@ pub(crate) struct LoadedComponent {
 /// Everything that is wrong with it, each with what to do.
 pub(crate) fn load(linker: &Linker<Guest>, bytes: &[u8]) -> Result<LoadedComponent, Vec<String>> {
     let engine = linker.engine();
+    if bytes.len() as u64 > PLUGIN_BYTES_MAX {
+        return Err(vec![format!("it has over {}: no plugin is as large", size(PLUGIN_BYTES_MAX))]);
+    }
     check_header(bytes).map_err(|finding| vec![finding])?;
     let component = Component::new(engine, bytes).map_err(|error| vec![not_compiled(&error)])?;
     let kind = component.component_type();

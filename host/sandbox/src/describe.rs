@@ -23,6 +23,7 @@ use crate::text::clean_line;
 /// What `describe` may use up. It gives back constants; the time is for runtimes of other languages to start.
 const DESCRIBE_LIMITS: Limits = Limits {
     memory_bytes_max: 256 << 20,
+    cpu_time_max: Duration::from_secs(2),
     wall_time_max: Duration::from_secs(30),
     call_bytes_max: 1 << 20,
     log_bytes_max: 16 << 10,

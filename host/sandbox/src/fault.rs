@@ -7,8 +7,8 @@ use std::fmt::Write;
 
 use domain::fault::Limit;
 use domain::plan::PinnedPlugin;
-use domain::{Fault, FaultKind, StageKey};
-use wasmtime::{Trap, WasmBacktrace};
+use domain::{Fault, FaultKind, Limits, StageKey};
+use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::engine::GUEST_STACK_BYTES;
@@ -95,11 +95,16 @@ impl Culprit {
     }
 
     /// The fault behind an error that ended a call into the guest.
-    pub(crate) fn fault_of(&self, error: &wasmtime::Error, log: &LogBook) -> Fault {
+    pub(crate) fn fault_of(
+        &self,
+        error: &wasmtime::Error,
+        log: &LogBook,
+        limits: &Limits,
+    ) -> Fault {
         if let Some(Stopped::Fault(fault)) = error.downcast_ref::<Stopped>() {
             return fault.clone();
         }
-        let (kind, what) = classify(error, log);
+        let (kind, what) = classify(error, log, limits);
         let mut report = format!("{self}: {what}");
         if kind != FaultKind::Host {
             add_frames(&mut report, error);
@@ -109,7 +114,7 @@ impl Culprit {
     }
 }
 
-fn classify(error: &wasmtime::Error, log: &LogBook) -> (FaultKind, String) {
+fn classify(error: &wasmtime::Error, log: &LogBook, limits: &Limits) -> (FaultKind, String) {
     if let Some(stopped) = error.downcast_ref::<Stopped>() {
         let kind = match stopped {
             Stopped::Limit { limit, .. } => FaultKind::Limit(*limit),
@@ -128,7 +133,7 @@ fn classify(error: &wasmtime::Error, log: &LogBook) -> (FaultKind, String) {
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => {
             let allowed = size(GUEST_STACK_BYTES as u64);
-            (FaultKind::Limit(Limit::Stack), over_limit(Limit::Stack, "more", &allowed))
+            (FaultKind::Limit(Limit::Stack), over_limit(Limit::Stack, "deeper", &allowed))
         }
         Some(trap) => (FaultKind::Trap, trapped(*trap, log)),
         None => {
@@ -139,7 +144,7 @@ fn classify(error: &wasmtime::Error, log: &LogBook) -> (FaultKind, String) {
                 .collect();
             let detail = causes.join(": ");
             if detail.contains(HOSTCALL_FUEL_TEXT) {
-                let what = over_limit(Limit::CallBytes, "more", "less for the whole output");
+                let what = over_limit(Limit::CallBytes, "more", &size(limits.call_bytes_max));
                 (FaultKind::Limit(Limit::CallBytes), what)
             } else {
                 (FaultKind::Trap, format!("the plugin broke the contract: {detail}"))
@@ -159,34 +164,45 @@ fn trapped(trap: Trap, log: &LogBook) -> String {
 
 fn add_frames(report: &mut String, error: &wasmtime::Error) {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return };
-    let mut lines = Vec::new();
-    for frame in backtrace.frames() {
-        if frame.symbols().is_empty() {
-            let name = frame.func_name().map_or_else(
-                || format!("function {}", frame.func_index()),
-                |name| format!("{:#}", rustc_demangle::demangle(name)),
-            );
-            lines.push(clean_line(&name, FRAME_NAME_BYTES_MAX));
-        }
-        for symbol in frame.symbols() {
-            let name = symbol.name().or(frame.func_name()).unwrap_or("unknown function");
-            let name = format!("{:#}", rustc_demangle::demangle(name));
-            let mut line = clean_line(&name, FRAME_NAME_BYTES_MAX);
-            if let (Some(file), Some(number)) = (symbol.file(), symbol.line()) {
-                let file = clean_line(file, FRAME_NAME_BYTES_MAX);
-                line = format!("{line} ({file}:{number})");
-            }
-            lines.push(line);
-        }
-    }
+    let lines: Vec<String> = backtrace.frames().iter().flat_map(frame_lines).collect();
+    // How a panic unwinds is the same for every panic: the frames that matter begin behind it.
+    let start = lines.iter().rposition(|line| line.starts_with("core::panicking::"));
+    let lines = &lines[start.map_or(0, |position| position + 1)..];
     if lines.is_empty() {
         return;
     }
     report.push_str("\nin its code, innermost first:");
-    for line in lines.iter().take(FRAME_COUNT_MAX) {
+    for same in lines.chunk_by(|one, next| one == next).take(FRAME_COUNT_MAX) {
         report.push_str("\n  at ");
-        report.push_str(line);
+        report.push_str(&same[0]);
+        if same.len() > 1 {
+            // Writing to a text cannot fail.
+            let _ = write!(report, ", {} times", same.len());
+        }
     }
+}
+
+/// A frame, and the functions that were inlined into it.
+fn frame_lines(frame: &FrameInfo) -> Vec<String> {
+    if frame.symbols().is_empty() {
+        let name = frame.func_name().map_or_else(
+            || format!("function {}", frame.func_index()),
+            |name| format!("{:#}", rustc_demangle::demangle(name)),
+        );
+        return vec![clean_line(&name, FRAME_NAME_BYTES_MAX)];
+    }
+    let symbols = frame.symbols().iter().map(|symbol| {
+        let name = symbol.name().or(frame.func_name()).unwrap_or("unknown function");
+        let name = format!("{:#}", rustc_demangle::demangle(name));
+        let name = clean_line(&name, FRAME_NAME_BYTES_MAX);
+        match (symbol.file(), symbol.line()) {
+            (Some(file), Some(line)) => {
+                format!("{name} ({}:{line})", clean_line(file, FRAME_NAME_BYTES_MAX))
+            }
+            _ => name,
+        }
+    });
+    symbols.collect()
 }
 
 fn add_log(report: &mut String, log: &LogBook) {

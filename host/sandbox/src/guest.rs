@@ -11,6 +11,7 @@ use domain::port::ModelPort;
 use domain::stage::{LogLevel, StageContext};
 use domain::{Digest, Limits};
 use sha2::{Digest as _, Sha256};
+use wasmtime::CallHook;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -19,6 +20,7 @@ use crate::clock::{FrozenWallClock, GuestClock, GuestClockView, HasGuestClock};
 use crate::fault::Stopped;
 use crate::log_book::{Output, SharedLogBook};
 use crate::meter::{CpuMeter, MemoryMeter};
+use crate::output::output_bytes_max;
 use crate::text::size;
 
 /// Most handles that a guest may hold. A stage needs a handful: its outputs, and one answer at a time.
@@ -26,6 +28,9 @@ pub(crate) const HANDLE_COUNT_MAX: usize = 1024;
 
 /// Most random bytes that a guest gets at once. A hash map asks for 16.
 const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
+/// Room, in bytes, for what lists and records take up beside their texts.
+const CALL_OVERHEAD_BYTES: u64 = 64 << 10;
 
 /// Who answers a guest's questions to a model.
 pub(crate) enum Models {
@@ -80,7 +85,41 @@ pub(crate) struct Guest {
     pub(crate) models: Models,
     /// The errors of model calls that the guest was told of, to recognise one that it passes on.
     pub(crate) model_errors: Vec<ModelError>,
-    pub(crate) call_bytes_max: u64,
+    call_bytes_max: u64,
+    pub(crate) transfer: Transfer,
+}
+
+/// How many bytes the guest may hand to the host at one time: little in a call to the host, more when its own function
+/// returns, because then all artifacts come at once. The bound of a call keeps a guest from making the host work for long
+/// on one list; `llm` and `log` then compare with the profile to the byte.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Transfer {
+    /// Guest functions that have not returned yet. Copying into the guest runs its allocator, inside its own call.
+    depth: u32,
+    call_bytes: usize,
+    return_bytes: usize,
+}
+
+impl Transfer {
+    fn new(limits: &Limits) -> Self {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let overhead = limits.call_bytes_max.saturating_add(CALL_OVERHEAD_BYTES);
+        Self {
+            depth: 0,
+            call_bytes: bytes(limits.call_bytes_max.saturating_add(overhead)),
+            return_bytes: bytes(output_bytes_max(limits).saturating_add(overhead)),
+        }
+    }
+
+    /// Takes note that a guest function begins or returns, and says what may be handed over from here on.
+    pub(crate) fn after(&mut self, hook: CallHook) -> usize {
+        match hook {
+            CallHook::CallingWasm => self.depth += 1,
+            CallHook::ReturningFromWasm => self.depth = self.depth.saturating_sub(1),
+            CallHook::CallingHost | CallHook::ReturningFromHost => {}
+        }
+        if self.depth == 0 { self.return_bytes } else { self.call_bytes }
+    }
 }
 
 impl Guest {
@@ -90,7 +129,7 @@ impl Guest {
         table.set_max_capacity(HANDLE_COUNT_MAX);
         Self {
             wasi: empty_wasi(seed, &log),
-            clock: GuestClock::default(),
+            clock: GuestClock::new(cpu.clone()),
             table,
             memory: MemoryMeter::new(limits.memory_bytes_max),
             cpu,
@@ -98,6 +137,7 @@ impl Guest {
             models,
             model_errors: Vec::new(),
             call_bytes_max: limits.call_bytes_max,
+            transfer: Transfer::new(limits),
         }
     }
 

@@ -72,8 +72,9 @@ impl Guest {
             }
         };
         self.check_call_bytes(request.size_bytes())?;
+        self.cpu.leave();
         let answer = models.ask(request).await;
-        self.cpu.resume();
+        self.cpu.enter();
         match answer {
             Ok(completion) => Ok(Ok(completion)),
             Err(AskError::Model(error)) => Ok(Err(self.tell(error))),

@@ -21,12 +21,8 @@ use crate::engine::{self, EpochTicker, MEMORY_BYTES_BOUND, PREVIEW_SLOT_COUNT};
 use crate::fault::{Culprit, over_limit};
 use crate::guest::{self, Guest, HANDLE_COUNT_MAX, Models, Seed};
 use crate::meter::CpuMeter;
-use crate::output::output_bytes_max;
 use crate::text::size;
 use crate::{Config, Error};
-
-/// Room, in bytes, for what lists and records take up beside their texts when a guest hands them over.
-const CALL_OVERHEAD_BYTES: u64 = 64 << 10;
 
 /// Components that stay loaded. Each takes a few MiB; a profile has at most 64 stages.
 const LOADED_COUNT_MAX: usize = 128;
@@ -162,7 +158,7 @@ impl Machine {
         // The permit is declared before the store, so that it is given back after the instance.
         let _permit = slots.acquire().await;
         let cpu = CpuMeter::new(self.ticker.ticks(), limits.cpu_time_max);
-        let mut store = self.store(Guest::new(limits, &seed, models, cpu), limits);
+        let mut store = self.store(Guest::new(limits, &seed, models, cpu));
         let ended = tokio::time::timeout(limits.wall_time_max, async {
             let plugin = component.pre.instantiate_async(&mut store).await?;
             call(&mut store, &plugin).await
@@ -174,7 +170,7 @@ impl Machine {
         let outcome = guest.log.with(|log| {
             log.finish();
             match ended {
-                Ok(ended) => ended.map_err(|error| culprit.fault_of(&error, log)),
+                Ok(ended) => ended.map_err(|error| culprit.fault_of(&error, log, limits)),
                 Err(_) => Err(too_long(culprit, limits.wall_time_max)),
             }
         });
@@ -182,17 +178,27 @@ impl Machine {
         Visited { outcome, log, consumed, model_errors: std::mem::take(&mut guest.model_errors) }
     }
 
-    fn store(&self, guest: Guest, limits: &Limits) -> Store<Guest> {
+    fn store(&self, guest: Guest) -> Store<Guest> {
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.memory);
-        let call_bytes_max = output_bytes_max(limits).saturating_add(CALL_OVERHEAD_BYTES);
-        store.set_hostcall_fuel(usize::try_from(call_bytes_max).unwrap_or(usize::MAX));
         store.set_max_component_handles(HANDLE_COUNT_MAX);
+        store.call_hook(|mut store, hook| {
+            let bytes = store.data_mut().transfer.after(hook);
+            store.set_hostcall_fuel(bytes);
+            Ok(())
+        });
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
-            store.data_mut().cpu.charge()?;
+            let cpu = store.data_mut().cpu.clone();
+            cpu.charge()?;
             // A guest that computes gives the thread back at every tick, so that it cannot starve the others.
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            Ok(UpdateDeadline::YieldCustom(
+                1,
+                Box::pin(async move {
+                    tokio::task::yield_now().await;
+                    cpu.enter();
+                }),
+            ))
         });
         store
     }
@@ -220,7 +226,7 @@ fn too_much_memory(culprit: &Culprit, limits: &Limits) -> Fault {
 
 fn too_long(culprit: &Culprit, wall_time_max: Duration) -> Fault {
     let allowed = format!("{} ms", wall_time_max.as_millis());
-    let message = over_limit(Limit::WallTime, "it is not done", &allowed);
+    let message = over_limit(Limit::WallTime, "not done", &allowed);
     culprit.fault(FaultKind::Limit(Limit::WallTime), &message)
 }
 

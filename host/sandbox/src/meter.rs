@@ -91,46 +91,56 @@ impl ResourceLimiter for MemoryMeter {
     }
 }
 
-/// Counts the ticks that pass while a guest computes.
+/// Counts the ticks that pass while a guest computes. A clone counts the same.
 ///
-/// A tick is charged when the guest meets it in its own code, at most one at a time, and not if the guest was waiting
-/// for a model when it passed. Calls to the host that do not wait are charged like the guest's own code: a guest that
-/// does nothing but log pays for it.
-pub(crate) struct CpuMeter {
+/// Time from [`enter`](Self::enter) to [`leave`](Self::leave) is the guest's: its own code, and calls to the host that do
+/// not wait. A guest that does nothing but log pays for it. Waiting for a model, for a sleep, or for a thread is not.
+#[derive(Clone)]
+pub(crate) struct CpuMeter(Arc<CpuCount>);
+
+struct CpuCount {
     host_ticks: Arc<AtomicU64>,
-    resumed_at: u64,
-    used_ticks: u64,
+    entered_at: AtomicU64,
+    used_ticks: AtomicU64,
     time_max: Duration,
 }
 
 impl CpuMeter {
     pub(crate) fn new(host_ticks: Arc<AtomicU64>, time_max: Duration) -> Self {
-        let resumed_at = host_ticks.load(Ordering::Acquire);
-        Self { host_ticks, resumed_at, used_ticks: 0, time_max }
+        let entered_at = AtomicU64::new(host_ticks.load(Ordering::Acquire));
+        let used_ticks = AtomicU64::new(0);
+        Self(Arc::new(CpuCount { host_ticks, entered_at, used_ticks, time_max }))
     }
 
     /// The guest goes on after a wait: what has passed until now is not its own time.
-    pub(crate) fn resume(&mut self) {
-        self.resumed_at = self.host_ticks.load(Ordering::Acquire);
+    pub(crate) fn enter(&self) {
+        self.0.entered_at.store(self.0.host_ticks.load(Ordering::Acquire), Ordering::Release);
     }
 
-    /// Charges the tick that has just interrupted the guest.
-    pub(crate) fn charge(&mut self) -> Result<(), Stopped> {
-        if self.host_ticks.load(Ordering::Acquire) > self.resumed_at {
-            self.used_ticks += 1;
+    /// The guest begins to wait: what has passed until now is its own time.
+    pub(crate) fn leave(&self) {
+        let now = self.0.host_ticks.load(Ordering::Acquire);
+        let passed = now.saturating_sub(self.0.entered_at.swap(now, Ordering::AcqRel));
+        self.0.used_ticks.fetch_add(passed, Ordering::AcqRel);
+    }
+
+    /// Charges what has passed, and stops the guest if it is too much.
+    pub(crate) fn charge(&self) -> Result<(), Stopped> {
+        self.leave();
+        let used = self.used_time();
+        if used <= self.0.time_max {
+            return Ok(());
         }
-        if self.used_time() > self.time_max {
-            return Err(Stopped::over(
-                Limit::CpuTime,
-                &format!("{} ms", self.used_time().as_millis()),
-                &format!("{} ms", self.time_max.as_millis()),
-            ));
-        }
-        Ok(())
+        Err(Stopped::over(
+            Limit::CpuTime,
+            &format!("{} ms", used.as_millis()),
+            &format!("{} ms", self.0.time_max.as_millis()),
+        ))
     }
 
     pub(crate) fn used_time(&self) -> Duration {
-        EPOCH_TICK.saturating_mul(u32::try_from(self.used_ticks).unwrap_or(u32::MAX))
+        let ticks = self.0.used_ticks.load(Ordering::Acquire);
+        EPOCH_TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
     }
 }
 
@@ -139,16 +149,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_of_a_wait_are_not_charged() {
+    fn only_the_guests_own_time_is_charged() {
         let ticks = Arc::new(AtomicU64::new(7));
-        let mut meter = CpuMeter::new(Arc::clone(&ticks), Duration::from_secs(1));
+        let meter = CpuMeter::new(Arc::clone(&ticks), EPOCH_TICK * 5);
+        ticks.store(9, Ordering::Release);
+        meter.leave();
         ticks.store(500, Ordering::Release);
-        meter.resume();
+        meter.enter();
         meter.charge().unwrap();
-        assert_eq!(meter.used_time(), Duration::ZERO);
-        ticks.store(501, Ordering::Release);
+        assert_eq!(meter.used_time(), EPOCH_TICK * 2);
+        ticks.store(503, Ordering::Release);
         meter.charge().unwrap();
-        assert_eq!(meter.used_time(), EPOCH_TICK);
+        ticks.store(504, Ordering::Release);
+        assert!(meter.charge().is_err());
     }
 
     #[test]

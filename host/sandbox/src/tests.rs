@@ -3,6 +3,7 @@ mod catalog;
 mod closed;
 mod faults;
 mod loading;
+mod made;
 mod running;
 
 use std::collections::VecDeque;

@@ -113,6 +113,10 @@ impl Error {
     pub(crate) fn hint(&self) -> Option<String> {
         let text = match self {
             Error::Usage { hint, .. } | Error::Config { hint, .. } => return hint.clone(),
+            // The API's own words are for whoever writes a client.
+            Error::Problem(problem) if problem.code == "unauthorized" => {
+                "set `STAGEWRIGHT_TOKEN` to the token that the server was started with"
+            }
             Error::Problem(problem) => problem.hint.as_str(),
             Error::Store(error) => error.hint(),
             Error::Gateway(error) => error.hint(),

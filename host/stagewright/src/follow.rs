@@ -91,7 +91,7 @@ struct Follow<'a> {
 impl Follow<'_> {
     async fn and_say(mut self) -> Result<Exit, Error> {
         let stop = tokio::select! {
-            stop = self.to_the_stop() => stop?,
+            stop = self.until_it_stops() => stop?,
             () = signals::ending() => Stop::Left,
         };
         self.ended(stop).await
@@ -108,7 +108,7 @@ impl Follow<'_> {
         })
     }
 
-    async fn to_the_stop(&mut self) -> Result<Stop, Error> {
+    async fn until_it_stops(&mut self) -> Result<Stop, Error> {
         let mut progress = Progress::new(self.session.output);
         let mut broken_count = 0;
         loop {
@@ -166,6 +166,10 @@ fn say(session: &Session<'_>, run: &RunDto, stop: &Stop) {
         session.output.document_line(&Settled { kind: "settled", run_id, status, approval_id });
         return;
     }
+    if matches!(stop, Stop::Left) {
+        // Ctrl-C leaves the cursor behind whatever stood in the line.
+        session.output.note("");
+    }
     say_result(session, run);
     let note = |text: &str| session.output.note(text);
     let paint = session.output.paint_notes();
@@ -194,8 +198,6 @@ fn say(session: &Session<'_>, run: &RunDto, stop: &Stop) {
             hint(&format!("let it go on with {}", line(format!("runs resume {run_id}"))));
         }
         Stop::Left => {
-            // Ctrl-C leaves the cursor behind whatever stood in the line.
-            note("");
             let goes_on = if session.is_local() {
                 "it goes on when it is watched or served again; open model calls may finish now, Ctrl-C ends at once"
             } else {

@@ -7,7 +7,7 @@ use crate::config::{Config, LogFormat};
 use crate::error::Error;
 
 /// A server tells what it does; a command at a terminal tells only what went wrong.
-const SERVER_FILTER: &str = "info";
+const SERVER_FILTER: &str = "info,rusqlite_migration=warn";
 const COMMAND_FILTER: &str = "error";
 
 /// Starts the log.

@@ -103,21 +103,7 @@ impl Output {
 
     /// An error with all that is wrong and what to do.
     pub(crate) fn error(&self, error: &Error) {
-        let paint = self.paint_notes();
-        let (word, hint_word) = (paint.bad("error:"), paint.good("hint:"));
-        self.note(&format!("{word} {}", clean(&error.to_string())));
-        for (problem, hint) in error.problems() {
-            self.note(&format!("  - {}", clean(&problem)));
-            if let Some(hint) = hint {
-                self.note(&format!("    {hint_word} {}", clean(&hint)));
-            }
-        }
-        if let Some(hint) = error.hint() {
-            self.note(&format!("{hint_word} {}", clean(&hint)));
-        }
-        if let Some(code) = error.code() {
-            self.note(&paint.dim(&format!("code: {code}")));
-        }
+        self.note(&error_text(error, self.paint_notes()));
     }
 
     /// Sets or removes the live line.
@@ -136,6 +122,32 @@ impl Output {
             None => write(),
         }
     }
+}
+
+/// An error in lines: what, each place, the cure, and the stable name of the cause.
+fn error_text(error: &Error, paint: Paint) -> String {
+    let hint_word = paint.good("hint:");
+    let problems = error.problems();
+    // One problem is the whole message; the message of several would be all of them in one line.
+    let message = match problems.as_slice() {
+        [] | [_] => error.to_string(),
+        many => format!("{} problems", many.len()),
+    };
+    let mut lines = vec![format!("{} {}", paint.bad("error:"), clean(&message))];
+    for (problem, hint) in &problems {
+        if problems.len() > 1 {
+            lines.push(format!("  - {}", clean(problem)));
+        }
+        let before = if problems.len() > 1 { "    " } else { "" };
+        lines.extend(hint.iter().map(|hint| format!("{before}{hint_word} {}", clean(hint))));
+    }
+    // What to do about a problem stands beside it.
+    let is_said = problems.iter().any(|(_, hint)| hint.is_some());
+    if let Some(hint) = error.hint().filter(|_| !is_said) {
+        lines.push(format!("{hint_word} {}", clean(&hint)));
+    }
+    lines.extend(error.code().map(|code| paint.dim(&format!("code: {code}"))));
+    lines.join("\n")
 }
 
 /// A reader that has gone away (`| head`) is no error of ours, and there is nobody to tell any other one.
@@ -189,7 +201,58 @@ impl Paint {
 
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use control_api::dto::{ProblemDto, ProblemItemDto};
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn refused(items: &[(&str, &str, Option<&str>)]) -> Error {
+        let item = |(place, message, hint): &(&str, &str, Option<&str>)| ProblemItemDto {
+            place: (*place).to_owned(),
+            pointer: None,
+            file: None,
+            line: None,
+            column: None,
+            message: (*message).to_owned(),
+            hint: hint.map(str::to_owned),
+        };
+        Error::Problem(Box::new(ProblemDto {
+            problem_type: "urn:stagewright:problem:request_invalid".to_owned(),
+            title: "the request has problems".to_owned(),
+            status: 400,
+            detail: items.iter().map(|(_, message, _)| *message).collect::<Vec<_>>().join("; "),
+            code: "request_invalid".to_owned(),
+            hint: "correct the request".to_owned(),
+            retryable: false,
+            request_id: None,
+            problems: items.iter().map(item).collect(),
+        }))
+    }
+
+    #[test]
+    fn every_problem_is_told_with_its_place_and_cure() {
+        let error = refused(&[
+            ("/mode", "no profile `foundaton_stack`", Some("did you mean `foundation_stack`?")),
+            ("/request_text", "it is empty", None),
+        ]);
+        assert_snapshot!(error_text(&error, Paint::PLAIN), @r"
+        error: 2 problems
+          - /mode: no profile `foundaton_stack`
+            hint: did you mean `foundation_stack`?
+          - /request_text: it is empty
+        code: request_invalid
+        ");
+    }
+
+    #[test]
+    fn a_single_problem_is_told_once() {
+        let error = refused(&[("/request_text", "it is empty", None)]);
+        assert_snapshot!(error_text(&error, Paint::PLAIN), @r"
+        error: it is empty
+        hint: correct the request
+        code: request_invalid
+        ");
+    }
 
     #[test]
     fn foreign_text_cannot_steer_the_terminal() {

@@ -61,7 +61,10 @@ impl<'a> Progress<'a> {
         let Some(stage) = &mut self.stage else { return };
         match live {
             LiveDto::ModelCallStarted { provider, model, .. } => {
-                stage.model = Some(format!("{provider}/{model}"));
+                // The built-in writer has one name for both.
+                let is_one = provider == model;
+                let both = format!("{provider}/{model}");
+                stage.model = Some(if is_one { model.clone() } else { both });
                 stage.streamed_bytes = 0;
                 stage.is_reasoning = false;
             }

@@ -85,10 +85,16 @@ pub(crate) fn command_line(config: &Config, rest: &str) -> String {
     let setting = config.settings.iter().find(|setting| setting.key == "data_dir");
     match setting {
         Some(setting) if setting.origin.starts_with("flag") => {
+            let is_plain = !data_dir.contains(|character: char| !is_plain_in_a_shell(character));
+            let data_dir = if is_plain { data_dir } else { format!("'{data_dir}'") };
             format!("stagewright --data-dir {data_dir} {rest}")
         }
         _ => format!("stagewright {rest}"),
     }
+}
+
+fn is_plain_in_a_shell(character: char) -> bool {
+    character.is_alphanumeric() || "/._-".contains(character)
 }
 
 fn remote(config: &Config, owner: &Owner) -> Result<Transport, Error> {

@@ -54,14 +54,14 @@ CREATE INDEX llm_calls_by_run ON llm_calls (run_id);
 CREATE INDEX llm_calls_by_stage ON llm_calls (stage_key);
 CREATE INDEX llm_calls_by_status ON llm_calls (status);
 
--- Beside the calls, because SQLite writes a row anew as a whole when its status changes.
+-- Beside the calls and under their `seq`, because SQLite writes a row anew as a whole when its status changes.
 CREATE TABLE llm_requests (
-    call_id TEXT PRIMARY KEY NOT NULL,
+    seq     INTEGER PRIMARY KEY,
     request TEXT NOT NULL
 ) STRICT;
 CREATE TABLE llm_answers (
-    call_id TEXT PRIMARY KEY NOT NULL,
-    answer  TEXT NOT NULL
+    seq    INTEGER PRIMARY KEY,
+    answer TEXT NOT NULL
 ) STRICT;
 
 -- What attempts logged and used up.
@@ -82,7 +82,7 @@ CREATE TABLE start_keys (
     start_key      TEXT PRIMARY KEY NOT NULL,
     run_id         TEXT NOT NULL,
     request_digest TEXT NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Projection. Every list is ordered by (created_at, run_id), newest first.
 CREATE TABLE runs (
@@ -111,7 +111,7 @@ CREATE TABLE runs (
     fault_retryable  INTEGER,
     -- Not a projection: up to which version the run's files were written.
     files_version    INTEGER NOT NULL DEFAULT 0
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX runs_by_time ON runs (created_at, run_id);
 CREATE INDEX runs_by_status ON runs (status, created_at, run_id);
 CREATE INDEX runs_by_thread ON runs (thread_id, created_at, run_id);
@@ -174,7 +174,7 @@ CREATE TABLE approvals (
     decided_at   INTEGER,
     actor        TEXT,
     comment      TEXT
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX approvals_by_time ON approvals (opened_at, approval_id);
 CREATE INDEX approvals_by_status ON approvals (status, opened_at, approval_id);
 CREATE INDEX approvals_by_run ON approvals (run_id, opened_at, approval_id);

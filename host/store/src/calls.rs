@@ -73,9 +73,10 @@ const INSERT: &str = "INSERT INTO llm_calls (call_id, run_id, stage_key, attempt
     VALUES (:call, :run, :stage, :attempt, :ordinal,
     :session, 'open', :label, :provider, :model, :request_digest, :at)
     ON CONFLICT (call_id) DO NOTHING";
-const INSERT_REQUEST: &str =
-    "INSERT OR IGNORE INTO llm_requests (call_id, request) VALUES (?1, ?2)";
-const INSERT_ANSWER: &str = "INSERT OR IGNORE INTO llm_answers (call_id, answer) VALUES (?1, ?2)";
+const INSERT_REQUEST: &str = "INSERT OR IGNORE INTO llm_requests (seq, request)
+    SELECT seq, ?2 FROM llm_calls WHERE call_id = ?1";
+const INSERT_ANSWER: &str = "INSERT OR IGNORE INTO llm_answers (seq, answer)
+    SELECT seq, ?2 FROM llm_calls WHERE call_id = ?1";
 const EXISTS: &str = "SELECT 1 FROM llm_calls WHERE call_id = ?1";
 
 const REOPEN: &str = "UPDATE llm_calls SET status = 'open', provider = :provider, model = :model,

@@ -105,15 +105,15 @@ impl Api {
     }
 
     pub(crate) async fn grant(&self, approval: &str) -> Answer {
-        self.post(&format!("/api/v2/approvals/{approval}/grant"), &json!({ "actor": "tester" })).await
+        self.post(&format!("/api/v2/approvals/{approval}/grant"), &json!({ "actor": "tester" }))
+            .await
     }
 
     /// Grants every gate until the run has ended.
     pub(crate) async fn finish(&self, run: &str) -> Value {
         loop {
-            let found = self
-                .reaches(run, &["waiting_approval", "completed", "failed", "canceled"])
-                .await;
+            let found =
+                self.reaches(run, &["waiting_approval", "completed", "failed", "canceled"]).await;
             if found["status"] != "waiting_approval" {
                 return found;
             }
@@ -130,7 +130,8 @@ impl Api {
         assert_eq!(page["next_cursor"], Value::Null, "the test reads one page");
         let line = |event: &Value| {
             let data = &event["data"];
-            let mut line = format!("{} {}", event["version"], event["kind"].as_str().unwrap_or("?"));
+            let mut line =
+                format!("{} {}", event["version"], event["kind"].as_str().unwrap_or("?"));
             for name in ["stage", "attempt", "ordinal", "error_code", "actor"] {
                 match &data[name] {
                     Value::Null => {}

@@ -77,8 +77,10 @@ impl Folder {
         let mut found = Vec::new();
         let mut folders = vec![self.path().to_owned()];
         while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder).expect("a readable folder") {
-                let path = entry.expect("a readable entry").path();
+            // A folder or a file may be renamed while this looks.
+            for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+                let Ok(entry) = entry else { continue };
+                let path = entry.path();
                 // The compiled code is one folder for all tests.
                 if path.is_symlink() {
                     continue;

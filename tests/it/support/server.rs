@@ -24,7 +24,10 @@ impl Server {
             .append(true)
             .open(folder.path().join("server.log"))
             .expect("a log file");
-        command.env("STAGEWRIGHT_LOG", "debug").stdout(Stdio::piped()).stderr(log);
+        if !folder.environment().contains_key("STAGEWRIGHT_LOG") {
+            command.env("STAGEWRIGHT_LOG", "debug");
+        }
+        command.stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("the binary starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("standard output is piped");

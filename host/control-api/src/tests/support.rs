@@ -47,7 +47,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Host {
     pub(super) engine: Engine,
     pub(super) stages: Arc<Stages>,
-    router: Router,
+    pub(super) router: Router,
     _folder: TempDir,
 }
 

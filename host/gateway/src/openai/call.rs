@@ -229,7 +229,8 @@ impl Call<'_> {
         if let Some(failure) = &self.last_failure {
             what.push_str(&format!(" (the try before failed: {failure})"));
         }
-        self.server.timeout(&what, &self.server.setting("call_time_max"))
+        self.server
+            .timeout(&what, "raise `model_call_s`, or the time that the profile gives a call")
     }
 }
 

@@ -30,8 +30,8 @@ impl Server {
         self.error(ModelErrorKind::Unavailable, what, "try again later")
     }
 
-    pub(super) fn timeout(&self, what: &str, setting: &str) -> ModelError {
-        let cure = format!("try again later, or raise {setting}");
+    pub(super) fn timeout(&self, what: &str, otherwise: &str) -> ModelError {
+        let cure = format!("try again later, or {otherwise}");
         self.error(ModelErrorKind::Timeout, what, &cure)
     }
 

@@ -228,3 +228,35 @@ fn is_loopback(base: &Url) -> bool {
             || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(base_url: &str) -> Server {
+        let server =
+            OpenAi { base_url: base_url.to_owned(), key: Some("k".into()), headers: Vec::new() };
+        let provider = Provider::openai("mine", server.clone(), "m");
+        Server::parse(&provider, &server).expect("the provider is well formed")
+    }
+
+    #[test]
+    fn connections_can_be_made_with_and_without_tls() {
+        for base_url in ["https://example.com/v1", "http://127.0.0.1:1/v1"] {
+            assert!(server(base_url).client().is_ok());
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for (base_url, expected) in [
+            ("http://localhost:11434/v1", true),
+            ("http://127.8.0.1/v1", true),
+            ("http://[::1]:80/v1", true),
+            ("http://192.168.0.1/v1", false),
+            ("http://localhost.example.com/v1", false),
+        ] {
+            assert_eq!(is_loopback(&server(base_url).base), expected, "{base_url}");
+        }
+    }
+}

@@ -13,8 +13,12 @@ use super::refusal::{ProviderWords, refused_in_answer};
 use super::{ERROR_BODY_BYTES_MAX, Server};
 
 /// How long the end of a body is waited for after the server said that the answer is complete. Only a body that was
-/// read to its end leaves a connection that can be used again.
-const DRAIN_TIME_MAX: Duration = Duration::from_millis(20);
+/// read to its end leaves a connection that can be used again, and a new one with TLS costs more than this. Servers that
+/// let the system hold back small packets send the end 40 ms late.
+const DRAIN_TIME_MAX: Duration = Duration::from_millis(50);
+
+/// What else helps against a silent server.
+const OTHERWISE: &str = "choose another model or provider";
 
 /// Reads the body of a 2xx into `answer`; `on_read` gets each piece.
 pub(super) async fn read_answer(
@@ -61,7 +65,7 @@ async fn next_bytes(
         Err(_) if first_token_until.is_some() => Err(no_first_token(server)),
         Err(_) => Err(server.timeout(
             &format!("fell silent for {} in the middle of its answer", in_words(idle)),
-            &server.setting("idle_time_max"),
+            OTHERWISE,
         )),
     }
 }
@@ -77,10 +81,7 @@ pub(super) async fn before_first_token<T>(
 
 fn no_first_token(server: &Server) -> ModelError {
     let bound = server.bounds.first_token_time_max;
-    server.timeout(
-        &format!("did not begin to answer within {}", in_words(bound)),
-        &server.setting("first_token_time_max"),
-    )
+    server.timeout(&format!("did not begin to answer within {}", in_words(bound)), OTHERWISE)
 }
 
 /// Reads what the server says about a refusal, as far as it comes in time. No more of it is read than fits.

@@ -19,10 +19,10 @@ const LABEL_BYTES_MAX: usize = 80;
 const IDLE_WORDS: &[&str] = &[
     "about", "after", "also", "been", "brief", "create", "does", "draft", "each", "every", "find",
     "from", "give", "have", "here", "into", "just", "like", "made", "make", "many", "more", "most",
-    "must", "need", "only", "other", "over", "please", "shall", "should", "some", "such", "than",
-    "that", "their", "them", "then", "there", "these", "they", "this", "those", "very", "want",
-    "well", "were", "what", "when", "where", "which", "while", "will", "with", "would", "write",
-    "your",
+    "must", "need", "only", "other", "over", "people", "please", "shall", "should", "some", "such",
+    "than", "that", "their", "them", "then", "there", "these", "they", "this", "those", "very",
+    "want", "well", "were", "what", "when", "where", "which", "while", "will", "with", "would",
+    "write", "your",
 ];
 
 /// What a prompt asks for.

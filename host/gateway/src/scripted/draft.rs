@@ -35,56 +35,53 @@ pub(super) fn reply(brief: &Brief<'_>) -> String {
 
 fn opening(brief: &Brief<'_>, section: &Section<'_>, index: usize) -> String {
     let gist = &brief.gist;
-    let first = brief.key_word(index);
+    let first = brief.key_word(0);
     let second = brief.key_word(index + 1);
     let heading = section.heading.to_lowercase();
     let about = |words: &[&str]| words.iter().any(|word| heading.contains(word));
     if about(&["statement", "promise", "one line", "one-line", "essence"]) {
         format!(
-            "For people who look for {first}, this offer brings {second} together with what the request asks for: \
-             \"{gist}\". It stands apart by doing that one thing plainly and well."
+            "For people who want what the request describes, this is the offer that puts \"{first}\" first: {gist}. It \
+             stands apart by doing that one thing plainly and well."
         )
     } else if about(&["audience", "customer", "buyer", "persona", "who "]) {
         format!(
-            "The request speaks to people for whom {first} matters: \"{gist}\". They compare offers by {second}, and \
+            "The request is made for people to whom \"{first}\" matters: {gist}. They compare offers on \"{second}\", and \
              they want a reason to believe before they buy."
         )
     } else if about(&["competit", "alternative", "market", "category"]) {
         format!(
-            "Whoever looks for {first} today has other ways to get there, doing nothing included. Seen from the \
-             request (\"{gist}\"), the open place is where {second} is promised and not delivered."
+            "Whoever looks for \"{first}\" today has other ways to get there, doing nothing included. Seen from the \
+             request ({gist}), the open place is where others promise \"{second}\" and do not deliver."
         )
     } else if about(&["voice", "tone", "style", "language", "vocabulary"]) {
         format!(
-            "The voice is plain, warm and exact: it says {first} when it means {second} and never the other way round. \
-             It takes its words from the request: \"{gist}\"."
+            "The voice is plain, warm and exact. It takes its words from the request ({gist}) and gives \"{first}\" and \
+             \"{second}\" the same meaning everywhere."
         )
     } else if about(&["risk", "question", "gap", "unknown", "assumption"]) {
         format!(
-            "The request leaves open what {first} has to prove: \"{gist}\". Until that is known, statements about \
-             {second} are assumptions and should be marked as such."
+            "The request ({gist}) leaves open what has to be proved about \"{first}\". Until that is known, statements \
+             about \"{second}\" are assumptions and should be marked as such."
         )
     } else {
-        general_opening(brief, index)
+        general_opening(gist, first, second, index)
     }
 }
 
-fn general_opening(brief: &Brief<'_>, index: usize) -> String {
-    let gist = &brief.gist;
-    let first = brief.key_word(index);
-    let second = brief.key_word(index + 1);
+fn general_opening(gist: &str, first: &str, second: &str, index: usize) -> String {
     match index % 3 {
         0 => format!(
-            "The request puts it like this: \"{gist}\". For this section the weight lies on {first}, and {second} \
-             supports it."
+            "The request puts it like this: {gist}. In this section the weight lies on \"{first}\", with \"{second}\" in \
+             support of it."
         ),
         1 => format!(
-            "Start from {first}, because the request does: \"{gist}\". What is said about {second} has to follow from \
-             it."
+            "This section starts from \"{first}\", because the request does: {gist}. What is said about \"{second}\" has to \
+             follow from it."
         ),
         _ => format!(
-            "Everything here serves one aim of the request: \"{gist}\". Where {first} and {second} pull in different \
-             directions, {first} wins."
+            "Everything here serves one aim: {gist}. Where \"{first}\" and \"{second}\" pull in different directions, \
+             \"{first}\" wins."
         ),
     }
 }
@@ -98,9 +95,9 @@ fn points(brief: &Brief<'_>, section: &Section<'_>, index: usize) -> [String; 3]
         purpose,
         format!("Words of the request to keep: {}.", listed(brief, index, 3)),
         format!(
-            "To be confirmed by a person or a real model: what {} means for {}.",
-            brief.key_word(index),
-            brief.key_word(index + 2)
+            "To be confirmed by a person or a real model: how \"{}\" bears on \"{}\".",
+            brief.key_word(index + 1),
+            brief.key_word(0)
         ),
     ]
 }

@@ -22,12 +22,12 @@ pub(crate) struct Asked {
 impl Asked {
     #[track_caller]
     pub(crate) fn completion(&self) -> &Completion {
-        self.answered.outcome.as_ref().unwrap()
+        self.answered.outcome.as_ref().expect("the model answers")
     }
 
     #[track_caller]
     pub(crate) fn error(&self) -> &ModelError {
-        self.answered.outcome.as_ref().unwrap_err()
+        self.answered.outcome.as_ref().expect_err("the model fails")
     }
 
     #[track_caller]
@@ -65,7 +65,7 @@ pub(crate) fn provider(base_url: String) -> Provider {
 }
 
 pub(crate) fn gateway(provider: Provider) -> Gateway {
-    Gateway::open(Config { providers: vec![provider] }).unwrap()
+    Gateway::open(Config { providers: vec![provider] }).expect("the provider is well formed")
 }
 
 pub(crate) fn gateway_to(server: &ModelServer) -> Gateway {
@@ -86,7 +86,7 @@ pub(crate) fn request(options: ModelOptions) -> ModelRequest {
 
 pub(crate) fn question(gateway: &Gateway, options: ModelOptions) -> Question {
     Question {
-        route: gateway.route(PROVIDER, None).unwrap(),
+        route: gateway.route(PROVIDER, None).expect("the provider is configured"),
         request: Arc::new(request(options)),
         time_max: LONG,
         idempotency_key: "call_1".to_owned(),
@@ -95,8 +95,9 @@ pub(crate) fn question(gateway: &Gateway, options: ModelOptions) -> Question {
 
 pub(crate) async fn ask(gateway: &Gateway, question: Question) -> Asked {
     let deltas = Mutex::new(Vec::new());
-    let answered = gateway.ask(question, &|delta| deltas.lock().unwrap().push(delta)).await;
-    Asked { answered, deltas: deltas.into_inner().unwrap() }
+    let note = |delta| deltas.lock().expect("no holder panics").push(delta);
+    let answered = gateway.ask(question, &note).await;
+    Asked { answered, deltas: deltas.into_inner().expect("no holder panics") }
 }
 
 pub(crate) async fn ask_usual(gateway: &Gateway) -> Asked {

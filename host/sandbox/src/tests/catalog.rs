@@ -23,32 +23,12 @@ impl TestCatalog {
         Sandbox::open(self.config.clone()).unwrap()
     }
 
-    /// Puts the rogue stage into the plugin folder under another version of the same length.
+    /// Puts a plugin that is named like the shipped one into the plugin folder.
     fn put(&self, file: &str, version: &str) -> PathBuf {
         let path = self.config.plugin_dir.join(file);
-        fs::write(&path, rogue_version(version)).unwrap();
+        fs::write(&path, made::plugin("rogue-stage", version)).unwrap();
         path
     }
-}
-
-/// The rogue stage with another version. Its data is patched, so that no second plugin has to be built.
-fn rogue_version(version: &str) -> Vec<u8> {
-    let mut bytes = rogue()[0].1.to_vec();
-    let (name, old) = (b"rogue-stage", b"1.0.0");
-    assert_eq!(version.len(), old.len());
-    let mut count = 0;
-    for start in 0..bytes.len() - 64 {
-        let is_version = bytes[start..].starts_with(old)
-            && bytes[start.saturating_sub(64)..start + 64]
-                .windows(name.len())
-                .any(|part| part == name);
-        if is_version {
-            bytes[start..start + old.len()].copy_from_slice(version.as_bytes());
-            count += 1;
-        }
-    }
-    assert!(count > 0, "the rogue stage holds its version as text");
-    bytes
 }
 
 fn named(name: &str) -> PluginRef {
@@ -138,7 +118,9 @@ async fn a_pinned_plugin_runs_after_it_was_replaced_and_the_host_was_started_aga
     let sandbox = catalog.open();
     let mut job = job(&verb("fine"));
     job.plugin = plugin.pin();
-    assert!(sandbox.run(job, Arc::new(TestModel::default())).await.outcome.is_ok());
+    // It runs, and traps as it was made to.
+    let fault = sandbox.run(job, Arc::new(TestModel::default())).await.outcome.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Trap, "{}", fault.message);
     let again = sandbox.find(&PluginRef::Digest(plugin.digest.clone()), None).unwrap();
     assert_eq!(again.info, plugin.info);
     assert_eq!(found(&sandbox, &named("rogue-stage")).0, "2.0.0");
@@ -175,7 +157,7 @@ async fn a_damaged_copy_is_not_run() {
         digest
     };
     let path = catalog.config.pinned_dir.join(format!("{}.wasm", digest.hex()));
-    fs::write(&path, rogue_version("6.6.6")).unwrap();
+    fs::write(&path, made::plugin("rogue-stage", "6.6.6")).unwrap();
     catalog.config.bundled = &[];
     let sandbox = catalog.open();
     assert!(matches!(sandbox.pin(&digest).unwrap_err(), PluginError::Unknown { .. }));
@@ -202,6 +184,32 @@ fn a_cache_that_cannot_be_used_is_done_without() {
     catalog.config.bundled = &[];
     let sandbox = catalog.open();
     assert_says(&sandbox.inspect(b"x", "x.wasm").unwrap_err().to_string(), &["x.wasm"]);
+}
+
+/// Overwrites every file below a folder, and says how many there were.
+fn damage(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| {
+            if path.is_dir() {
+                return damage(&path);
+            }
+            fs::write(path, "damaged").unwrap();
+            1
+        })
+        .sum()
+}
+
+#[test]
+fn a_damaged_cache_is_made_anew_without_a_word() {
+    let mut catalog = TestCatalog::new();
+    catalog.config.cache_dir = catalog.folder.path().join("cache");
+    catalog.config.bundled = &[];
+    catalog.put("mine.wasm", "1.0.0");
+    let before = catalog.open().list();
+    assert_eq!(before.0.len(), 1, "{:?}", before.1);
+    assert!(damage(&catalog.config.cache_dir) >= 2);
+    assert_eq!(catalog.open().list(), before);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! What is not a plugin is refused at load, with everything that is wrong and what to do.
+use super::made::component;
 use super::*;
 
 #[track_caller]
@@ -10,10 +11,6 @@ fn findings(bytes: &[u8]) -> Vec<String> {
         }
         other => panic!("{other:?}"),
     }
-}
-
-fn component(text: &str) -> Vec<u8> {
-    wat::parse_str(text).unwrap()
 }
 
 #[test]
@@ -106,79 +103,19 @@ fn more_memory_than_a_slot_has_is_refused() {
     assert_says(&findings.join("\n"), &["memor"]);
 }
 
-/// What runtimes of other languages bring with them: sockets, and HTTP with its resources.
-const IMPORTS_OF_OTHER_LANGUAGES: &str = r#"
-    package test:plugin;
-
-    package wasi:io@0.2.3 {
-        interface streams { resource output-stream; }
-    }
-
-    package wasi:sockets@0.2.3 {
-        interface network { resource network; }
-        interface instance-network {
-            use network.{network};
-            instance-network: func() -> network;
-        }
-    }
-
-    package wasi:http@0.2.3 {
-        interface types {
-            use wasi:io/streams@0.2.3.{output-stream};
-            resource fields { constructor(); }
-            resource outgoing-body { write: func() -> result<output-stream>; }
-            resource outgoing-request { constructor(headers: fields); }
-        }
-        interface outgoing-handler {
-            use types.{outgoing-request};
-            handle: func(request: outgoing-request);
-        }
-    }
-
-    world other-language {
-        include stagewright:stage/stage-plugin@1.0.0;
-        import wasi:sockets/instance-network@0.2.3;
-        import wasi:http/types@0.2.3;
-        import wasi:http/outgoing-handler@0.2.3;
-    }
-"#;
-
-/// A plugin that imports sockets and HTTP, and whose `describe` does this with them.
-fn plugin_of_another_language(describe: &str) -> Vec<u8> {
-    let mut core = component(&format!(
-        r#"(module
-            (import "wasi:sockets/instance-network@0.2.3" "instance-network" (func (result i32)))
-            (import "wasi:http/types@0.2.3" "[constructor]fields" (func $fields (result i32)))
-            (import "wasi:http/types@0.2.3" "[constructor]outgoing-request" (func $request (param i32) (result i32)))
-            (import "wasi:http/types@0.2.3" "[method]outgoing-body.write" (func (param i32 i32)))
-            (import "wasi:http/outgoing-handler@0.2.3" "handle" (func (param i32)))
-            (memory (export "memory") 1)
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 2048))
-            (func (export "stagewright:stage/plugin@1.0.0#describe") (result i32) {describe} (i32.const 1024))
-            (func (export "stagewright:stage/plugin@1.0.0#build-prompt") (param i32) (result i32) unreachable)
-            (func (export "stagewright:stage/plugin@1.0.0#run") (param i32) (result i32) unreachable)
-        )"#
-    ));
-    let mut resolve = wit_parser::Resolve::default();
-    resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
-    let package = resolve.push_str("test.wit", IMPORTS_OF_OTHER_LANGUAGES).unwrap();
-    let world = resolve.select_world(&[package], Some("other-language")).unwrap();
-    let encoding = wit_component::StringEncoding::UTF8;
-    wit_component::embed_component_metadata(&mut core, &resolve, world, encoding).unwrap();
-    let mut encoder = wit_component::ComponentEncoder::default();
-    encoder.module(&core).unwrap().validate(true).encode().unwrap()
-}
-
 /// It loads and runs: what it says about itself is empty, and is all that is found.
 #[test]
 fn imports_of_other_languages_are_linked() {
-    let findings = findings(&plugin_of_another_language("nop"));
+    let findings = findings(&made::plugin_that("nop"));
     assert_says(&findings[0], &["its name `` is none"]);
+    let plugin = sandbox().inspect(&made::plugin("other-language", "1.0.0"), "test").unwrap();
+    assert!(plugin.imports.iter().any(|import| import == "wasi:http/types@0.2.3"));
+    assert!(plugin.imports.iter().any(|import| import == "wasi:sockets/instance-network@0.2.3"));
 }
 
 #[test]
 fn every_call_to_http_stops_the_guest_by_name() {
-    let findings = findings(&plugin_of_another_language("(drop (call $fields))"));
+    let findings = findings(&made::plugin_that("(drop (call $fields))"));
     assert_eq!(findings.len(), 1, "{findings:#?}");
     assert_says(
         &findings[0],
@@ -192,6 +129,25 @@ fn every_call_to_http_stops_the_guest_by_name() {
 
 #[test]
 fn a_description_that_never_comes_is_not_waited_for() {
-    let findings = findings(&plugin_of_another_language("(loop $forever (br $forever))"));
+    let findings = findings(&made::plugin_that("(loop $forever (br $forever))"));
     assert_says(&findings[0], &["`describe` gave no answer", "computing time"]);
+}
+
+#[test]
+fn handles_that_are_never_given_back_run_out() {
+    let findings =
+        findings(&made::plugin_that("(loop $forever (drop (call $network)) (br $forever))"));
+    assert_says(&findings[0], &["`describe` gave no answer", "broke the contract"]);
+}
+
+#[test]
+fn a_list_that_would_keep_the_host_busy_is_stopped() {
+    // The list overlaps with everything the guest has: four million handles, all in 16 MiB.
+    let findings = findings(&made::plugin_that(
+        "(drop (memory.grow (i32.const 256))) (call $poll (i32.const 0) (i32.const 4000000) (i32.const 1024))",
+    ));
+    assert_says(
+        &findings[0],
+        &["`describe` gave no answer", "bytes of one call", "1.0 MiB allowed"],
+    );
 }

@@ -1,5 +1,5 @@
 //! `run`: starts a run and follows it.
-use control_api::dto::{StartRunRequest, StartedRunDto};
+use control_api::dto::{FallbackDto, StartRunRequest, StartedRunDto};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -61,14 +61,23 @@ pub(super) fn say_started(session: &Session<'_>, started: &StartedRunDto) {
         clean(&started.effective_mode),
         paint.dim(&clean(&started.profile_version))
     ));
-    if started.fallback_applied {
-        session.output.note(&format!(
-            "{} the mode `{}` runs as `{}`: it has no profile, or the fallback is forced",
-            paint.waiting("note:"),
-            clean(&started.requested_mode),
-            clean(&started.effective_mode)
-        ));
+    say_fallback(session, started);
+}
+
+fn say_fallback(session: &Session<'_>, started: &StartedRunDto) {
+    if !started.fallback_applied {
+        return;
     }
+    let why = match started.fallback {
+        Some(FallbackDto::Forced) => "the fallback is forced",
+        Some(FallbackDto::UnknownMode) | None => "it has no profile",
+    };
+    session.output.note(&format!(
+        "{} the mode `{}` runs as `{}`: {why}",
+        session.output.paint_notes().waiting("note:"),
+        clean(&started.requested_mode),
+        clean(&started.effective_mode)
+    ));
 }
 
 fn detached(session: &Session<'_>, started: &StartedRunDto) -> Exit {
@@ -76,6 +85,7 @@ fn detached(session: &Session<'_>, started: &StartedRunDto) -> Exit {
         session.output.document(started);
         return Exit::Done;
     }
+    say_fallback(session, started);
     session.output.line(&started.run_id);
     let watch = session.command_line(&format!("runs watch {}", started.run_id));
     let paint = session.output.paint_notes();

@@ -162,12 +162,12 @@ pub(crate) const LISTS: [(&str, &str); 4] =
     [("of a run", OF_RUN), ("by status", BY_STATUS), ("by stage", BY_STAGE), ("all", ALL)];
 
 const ONE: &str = "SELECT c.*, q.request, a.answer FROM llm_calls c
-    JOIN llm_requests q ON q.call_id = c.call_id
-    LEFT JOIN llm_answers a ON a.call_id = c.call_id
+    JOIN llm_requests q ON q.seq = c.seq
+    LEFT JOIN llm_answers a ON a.seq = c.seq
     WHERE c.call_id = ?1";
 const JOURNALED: &str = "SELECT c.*, q.request, a.answer FROM llm_calls c
-    JOIN llm_requests q ON q.call_id = c.call_id
-    LEFT JOIN llm_answers a ON a.call_id = c.call_id
+    JOIN llm_requests q ON q.seq = c.seq
+    LEFT JOIN llm_answers a ON a.seq = c.seq
     WHERE c.run_id = ?1 AND c.stage_key = ?2 AND c.attempt = ?3 ORDER BY c.ordinal";
 
 const LAST_MODEL: &str = "SELECT provider, COALESCE(answered_model, model) FROM llm_calls

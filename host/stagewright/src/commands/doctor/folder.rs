@@ -61,7 +61,8 @@ fn writable(folder: &Path, existing: &Path) -> Check {
 #[cfg(unix)]
 fn space(existing: &Path) -> Option<Check> {
     let disk = rustix::fs::statvfs(existing).ok()?;
-    Some(space_check(disk.f_bavail.saturating_mul(disk.f_frsize)))
+    // A file system without blocks, such as `/proc`, says nothing about room.
+    (disk.f_blocks > 0).then(|| space_check(disk.f_bavail.saturating_mul(disk.f_frsize)))
 }
 
 #[cfg(not(unix))]

@@ -82,7 +82,10 @@ fn stage_row(stage: &StageDto) -> Vec<String> {
         time_or_blank(stage.timing.work_ms),
         time_or_blank(stage.timing.model_wait_ms),
         time_or_blank(stage.timing.human_wait_ms),
-        render::count(stage.usage.input_tokens + stage.usage.output_tokens),
+        match stage.usage.input_tokens + stage.usage.output_tokens {
+            0 => String::new(),
+            tokens => render::count(tokens),
+        },
         result,
     ]
 }
@@ -260,7 +263,7 @@ pub(super) async fn prompt(
                 |tokens| format!("at most {} tokens", render::count(tokens.into())),
             ),
         ),
-        ("cost", format!("about {}", render::cost(prompt.estimated_cost.as_ref()))),
+        ("cost", render::cost(prompt.estimated_cost.as_ref())),
     ];
     session.output.line(&render::pairs(&facts, session.output.paint()));
     say_request(session, &prompt.request);
