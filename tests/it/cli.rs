@@ -68,7 +68,7 @@ fn what_is_mistyped_is_explained() {
     -- stdout
     -- stderr
     error: `run_1` is no run id: it has 1 characters after its prefix, not 32
-    hint: copy the name from a list; identifiers start with `run_`, `appr_` or `call_`
+    hint: copy the name from a list, e.g. that of `stagewright runs list`
     code: id_invalid
     ");
     assert_snapshot!(
@@ -78,6 +78,7 @@ fn what_is_mistyped_is_explained() {
         -- stdout
         -- stderr
         error: `missing.txt` cannot be read: No such file or directory (os error 2)
+        hint: name a file that exists after `@`, or `-` for standard input
         "
     );
     assert_snapshot!(stagewright(&folder, &["plugins", "show", "reserch"]).told(&folder), @r"
@@ -85,7 +86,7 @@ fn what_is_mistyped_is_explained() {
     -- stdout
     -- stderr
     error: no plugin `reserch`: there are brand-voice, foundation-brief, keywords, positioning, research
-    hint: list the plugins at `/api/v2/plugins`
+    hint: list the plugins with `stagewright plugins list`
     code: plugin_unknown
     ");
 }
@@ -99,6 +100,7 @@ fn a_broken_configuration_is_named_with_its_place() {
     -- stdout
     -- stderr
     error: stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, profile_dirs, allowed_hosts, allowed_origins, providers
+    hint: correct it there, then try again
     ");
 }
 

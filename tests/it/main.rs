@@ -4,6 +4,7 @@ mod cli;
 mod concurrency;
 mod crash;
 mod foundation;
+mod full_disk;
 mod profiles;
 mod secrets;
 mod support;

@@ -3,8 +3,10 @@ mod api;
 mod command;
 mod folder;
 mod server;
+mod small_disk;
 
 pub(crate) use self::api::Api;
 pub(crate) use self::command::stagewright;
 pub(crate) use self::folder::Folder;
 pub(crate) use self::server::Server;
+pub(crate) use self::small_disk::SmallDisk;

@@ -2,23 +2,35 @@
 //! read back: what is missing or old after a crash is written again at the next start.
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use domain::RunId;
 use domain::run::Event;
 use store::Store;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+
+/// How long changes are gathered before files are written. A run whose models answer at once changes its files many
+/// times within this time, and creating a file costs more than everything else that is done for an event; a person
+/// who looks into the folder does not notice it.
+const GATHERING: Duration = Duration::from_millis(100);
 
 /// Runs whose files are older than their log.
 pub(crate) struct RunFiles {
     waiting: Mutex<BTreeSet<RunId>>,
-    /// Runs that wait or are being written.
+    /// Runs that wait or are being written; and one more until those of earlier processes are known.
     open: watch::Sender<usize>,
+    /// Somebody waits for the files.
+    hurry: Notify,
 }
 
 impl RunFiles {
     pub(crate) fn new() -> Self {
-        Self { waiting: Mutex::new(BTreeSet::new()), open: watch::Sender::new(0) }
+        Self {
+            waiting: Mutex::new(BTreeSet::new()),
+            open: watch::Sender::new(1),
+            hurry: Notify::new(),
+        }
     }
 
     /// Whether an event changes what the files say.
@@ -41,6 +53,12 @@ impl RunFiles {
         }
     }
 
+    /// Has the files of these runs written, which earlier processes left behind. To be called once.
+    pub(crate) fn begin(&self, stale: &[RunId]) {
+        stale.iter().for_each(|run| self.mark(run));
+        self.open.send_modify(|open| *open -= 1);
+    }
+
     /// Has the files of a run written soon.
     pub(crate) fn mark(&self, run: &RunId) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,6 +69,7 @@ impl RunFiles {
 
     /// Waits until all that was marked is on disk, or could not be written.
     pub(crate) async fn flushed(&self) {
+        self.hurry.notify_one();
         // The sender lives as long as `self`, so that this cannot fail.
         self.open.subscribe().wait_for(|open| *open == 0).await.ok();
     }
@@ -59,21 +78,30 @@ impl RunFiles {
     pub(crate) async fn write(&self, store: &Store, stop: CancellationToken) {
         let mut open = self.open.subscribe();
         loop {
-            let next = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
-            if let Some(run) = next {
-                if let Err(error) = store.write_run_files(&run).await {
-                    tracing::error!(run.id = %run, %error, "the files of `{run}` could not be written; the next start tries again");
-                }
-                self.open.send_modify(|open| *open -= 1);
-                continue;
-            }
-            if stop.is_cancelled() {
-                return;
-            }
             tokio::select! {
                 _ = open.wait_for(|open| *open > 0) => {}
                 () = stop.cancelled() => {}
             }
+            tokio::select! {
+                () = tokio::time::sleep(GATHERING) => {}
+                () = self.hurry.notified() => {}
+                () = stop.cancelled() => {}
+            }
+            self.write_waiting(store).await;
+            if stop.is_cancelled() && *open.borrow_and_update() == 0 {
+                return;
+            }
+        }
+    }
+
+    async fn write_waiting(&self, store: &Store) {
+        let waiting =
+            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        for run in waiting {
+            if let Err(error) = store.write_run_files(&run).await {
+                tracing::error!(run.id = %run, %error, "the files of `{run}` could not be written; the next start tries again");
+            }
+            self.open.send_modify(|open| *open -= 1);
         }
     }
 }

@@ -74,13 +74,12 @@ impl Engine {
         let inner = &engine.0;
         let writing = Arc::clone(inner);
         inner.file_writer.spawn(async move {
+            writing.mark_stale_files().await;
             let stop = writing.file_writer_stop.clone();
             writing.files.write(&writing.parts.store, stop).await;
         });
         inner.file_writer.close();
         if inner.settings.drive_on_start == DriveOnStart::UnfinishedRuns {
-            let stale = inner.parts.store.runs_with_stale_files().await?;
-            stale.iter().for_each(|run| inner.files.mark(run));
             for run in inner.parts.store.active_runs().await? {
                 inner.begin_driving(&inner.registry.cell(&run)).await;
             }
@@ -193,6 +192,20 @@ impl Inner {
             locked.slot.is_driven = true;
             self.spawn_driver(cell);
         }
+    }
+
+    /// Has the files written that an earlier process left behind, or that somebody removed. Looking at the files of
+    /// ten thousand runs takes longer than a start may take, so that nothing waits for it.
+    async fn mark_stale_files(&self) {
+        let stale = match self.settings.drive_on_start {
+            DriveOnStart::Nothing => Ok(Vec::new()),
+            DriveOnStart::UnfinishedRuns => self.parts.store.runs_with_stale_files().await,
+        };
+        let stale = stale.unwrap_or_else(|error| {
+            tracing::error!(%error, "missing files of runs could not be looked for");
+            Vec::new()
+        });
+        self.files.begin(&stale);
     }
 
     /// Marks the files of a run that was created.

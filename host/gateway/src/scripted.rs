@@ -20,7 +20,7 @@ use brief::Brief;
 const LABEL: &str = "Draft by the built-in scripted writer, not by a language model. \
                      Set KIMI_API_KEY for a real one.";
 /// Size of the pieces of an answer, in bytes: about what models send.
-const PIECE_BYTES: usize = 24;
+const PIECE_BYTES: usize = 48;
 /// English text has about four bytes per token. Good enough for a writer that costs nothing, and a thousand times faster
 /// than counting.
 const BYTES_PER_TOKEN: usize = 4;

@@ -3,7 +3,7 @@
 //! Invariant: a mode names at most one usable profile. A file that cannot be used is listed with its problems; it still
 //! takes the place of the profile that it replaces, so that nobody is given a workflow that he meant to change.
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use domain::plan::Fallback;
 use domain::port::PluginCatalog;
@@ -22,7 +22,7 @@ use crate::{Ask, FALLBACK_MODE, FallbackPolicy, ModelNames, Problem, Problems, R
 /// The profiles of a host. A cheap clone.
 #[derive(Debug, Clone)]
 pub struct Library {
-    profiles: Arc<Vec<Profile>>, // Sorted by mode.
+    profiles: Arc<Vec<Arc<Profile>>>, // Sorted by mode.
 }
 
 /// One profile, as it was said.
@@ -173,6 +173,12 @@ fn frozen(overrides: Option<&Value>) -> Json {
     }
 }
 
+/// What is shipped, read once: it does not change, and every start of a run loads a library.
+static SHIPPED_PROFILES: LazyLock<Vec<Arc<Profile>>> = LazyLock::new(|| {
+    let read = |(name, text): &(&'static str, &str)| Arc::new(folder::read_shipped(name, text));
+    SHIPPED.iter().map(read).collect()
+});
+
 impl Library {
     /// What the program brings along.
     pub fn shipped() -> Library {
@@ -182,13 +188,12 @@ impl Library {
     /// What the program brings along, and every `*.yaml` and `*.yml` of the folders. Where two have the same mode, a
     /// folder's replaces the shipped one, and a later folder's an earlier one's.
     pub fn load(folders: &[PathBuf]) -> Library {
-        let mut profiles: Vec<Profile> =
-            SHIPPED.iter().map(|(name, text)| folder::read_shipped(name, text)).collect();
+        let mut profiles = SHIPPED_PROFILES.clone();
         for folder in folders {
             let mut found = folder::read_folder(folder);
             report_twins(&mut found);
             profiles.retain(|earlier| found.iter().all(|later| !earlier.is_twin_of(later)));
-            profiles.extend(found);
+            profiles.extend(found.into_iter().map(Arc::new));
         }
         profiles.sort_by(|one, other| one.summary.mode.cmp(&other.summary.mode));
         Library { profiles: Arc::new(profiles) }
@@ -201,7 +206,8 @@ impl Library {
 
     /// The profile of a mode, even if it cannot be used.
     pub fn find(&self, mode: &Mode) -> Option<&Profile> {
-        self.profiles.iter().find(|profile| profile.summary.mode == mode.as_str())
+        let mut profiles = self.profiles.iter().map(Arc::as_ref);
+        profiles.find(|profile| profile.summary.mode == mode.as_str())
     }
 
     /// What a mode means on this host, with the overrides of one request.

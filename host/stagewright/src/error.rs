@@ -112,12 +112,12 @@ impl Error {
     /// What to do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         let text = match self {
-            Error::Usage { hint, .. } | Error::Config { hint, .. } => return hint.clone(),
-            // The API's own words are for whoever writes a client.
-            Error::Problem(problem) if problem.code == "unauthorized" => {
-                "set `STAGEWRIGHT_TOKEN` to the token that the server was started with"
+            Error::Usage { hint, .. } => return hint.clone(),
+            Error::Config { hint, .. } => {
+                let hint = hint.as_deref();
+                hint.unwrap_or("correct it there, then try again")
             }
-            Error::Problem(problem) => problem.hint.as_str(),
+            Error::Problem(problem) => hint_at_a_terminal(problem),
             Error::Store(error) => error.hint(),
             Error::Gateway(error) => error.hint(),
             Error::InUse { .. } => "wait for it to end, or choose another `--data-dir`",
@@ -162,5 +162,24 @@ impl Error {
                 .collect(),
             _ => Vec::new(),
         }
+    }
+}
+
+/// The cure as it is typed: the API's own words are for whoever writes a client.
+fn hint_at_a_terminal(problem: &ProblemDto) -> &str {
+    match problem.code.as_str() {
+        "unauthorized" => "set `STAGEWRIGHT_TOKEN` to the token that the server was started with",
+        "id_invalid" => "copy the name from a list, e.g. that of `stagewright runs list`",
+        "run_unknown" => "list the runs with `stagewright runs list`",
+        "artifact_unknown" => "list the artifacts with `stagewright runs artifacts RUN`",
+        "approval_unknown" => "list what waits with `stagewright approvals list`",
+        "call_unknown" => "list a run's calls with `stagewright runs calls RUN`",
+        "profile_unknown" => "list the profiles with `stagewright profiles list`",
+        "plugin_unknown" => "list the plugins with `stagewright plugins list`",
+        "provider_unknown" => "list the providers with `stagewright providers list`",
+        "cursor_invalid" => {
+            "take the cursor that the page before ended with, with the same filters"
+        }
+        _ => &problem.hint,
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::run::Recorded;
 use domain::{RunId, Timestamp};
@@ -26,6 +26,10 @@ const BATCH_JOB_COUNT_MAX: usize = 256;
 const CHECKPOINT_COMMIT_COUNT: u32 = 64;
 /// How long nobody must have come before a checkpoint is made: longer than the pauses within a busy run.
 const CHECKPOINT_IDLE: Duration = Duration::from_millis(100);
+
+/// How long jobs that need not be durable wait for one that must be, to share its commit. A call that is answered at
+/// once costs no commit of its own then; a model that takes longer than this does not notice.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// Where the answer to a job goes. Nobody may be there any more: the job is done all the same.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -164,9 +168,7 @@ struct Desk {
 impl Desk {
     fn work(mut self, jobs: &Receiver<Job>) {
         while let Some(first) = self.next_job(jobs) {
-            let mut batch = vec![first];
-            batch.extend(jobs.try_iter().take(BATCH_JOB_COUNT_MAX - 1));
-            self.carry_out(batch);
+            self.carry_out(gather(first, jobs));
         }
     }
 
@@ -303,6 +305,22 @@ impl Desk {
             self.run("RELEASE job").map_err(|error| error.in_folder(&self.data_dir))?;
         }
         done.map_err(|error| error.in_folder(&self.data_dir))
+    }
+}
+
+/// What waits; and if nobody waits for the disk yet, also what comes within a moment.
+fn gather(first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
+    let mut batch = vec![first];
+    let until = Instant::now() + LINGER;
+    loop {
+        batch.extend(jobs.try_iter().take(BATCH_JOB_COUNT_MAX - batch.len()));
+        if batch.len() >= BATCH_JOB_COUNT_MAX || batch.iter().any(Job::must_be_durable) {
+            return batch;
+        }
+        match jobs.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(job) => batch.push(job),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return batch,
+        }
     }
 }
 

@@ -28,12 +28,11 @@ fn the_stage_of_the_readme_works() -> Result<(), StageError> {
 }
 
 #[test]
-fn the_readme_shows_this_stage() {
+fn both_readmes_show_this_stage() {
     let source = include_str!("readme.rs");
     let (_, after) = source.split_once("// README: begin\n").unwrap();
     let (shown, _) = after.split_once("// README: end\n").unwrap();
-    assert!(
-        include_str!("../README.md").contains(shown),
-        "copy the stage into the README:\n{shown}"
-    );
+    for readme in [include_str!("../README.md"), include_str!("../../../README.md")] {
+        assert!(readme.contains(shown), "copy the stage into the README:\n{shown}");
+    }
 }

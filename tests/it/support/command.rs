@@ -44,9 +44,14 @@ pub(crate) fn stagewright(folder: &Folder, arguments: &[&str]) -> Ran {
     }
 }
 
-/// The binary with nothing of this process' environment but what a program needs to run.
+/// The binary, to be run in a folder.
 pub(super) fn command(folder: &Folder) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stagewright"));
+    command_for(folder, env!("CARGO_BIN_EXE_stagewright"))
+}
+
+/// A program with nothing of this process' environment but what a program needs to run.
+pub(super) fn command_for(folder: &Folder, program: &str) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(folder.path()).env_clear().stdin(Stdio::null());
     for name in ["PATH", "HOME", "TMPDIR", "LLVM_PROFILE_FILE"] {
         if let Some(value) = std::env::var_os(name) {

@@ -59,7 +59,10 @@ fn read_bounded(source: impl Read, place: &str) -> Result<String, Error> {
 }
 
 fn unreadable(place: &str, error: &std::io::Error) -> Error {
-    Error::usage(format!("`{place}` cannot be read: {error}"))
+    Error::Usage {
+        message: format!("`{place}` cannot be read: {error}"),
+        hint: Some("name a file that exists after `@`, or `-` for standard input".to_owned()),
+    }
 }
 
 /// `NAME=TEXT`.

@@ -162,27 +162,36 @@ fn what_cannot_be_used_is_told_with_its_place_and_never_with_a_key() {
     assert!(!said.contains(planted), "{said}");
     assert_snapshot!(said, @r"
     stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, profile_dirs, allowed_hosts, allowed_origins, providers
+    hint: correct it there, then try again
     --
     stagewright.yaml:3:5: unknown field `keey`, expected one of base_url, key, key_env, model, headers, models
+    hint: correct it there, then try again
     --
     stagewright.yaml:3:10: expected string scalar
+    hint: correct it there, then try again
     --
     stagewright.yaml:2:9: expected mapping start
+    hint: correct it there, then try again
     --
     stagewright.yaml:1:7: invalid u16
+    hint: correct it there, then try again
     --
     stagewright.yaml:3:1: invalid indentation in multiline quoted scalar
+    hint: correct it there, then try again
     --
     .env:2:6: the line is not `NAME=value`
     hint: put values with blanks or `#` in quotes
     --
     environment: `STAGEWRIGHT_PORT` is `many`, not a number up to 65535
+    hint: correct it there, then try again
     --
     the default provider is not configured: `kimi`
     hint: set `KIMI_API_KEY`
     --
     `fallback` is `perhaps`, not `off`, `unknown_mode` or `forced`
+    hint: correct it there, then try again
     --
     `attempts` is 0, not 1 to 1000
+    hint: correct it there, then try again
     ");
 }

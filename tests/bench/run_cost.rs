@@ -1,0 +1,170 @@
+//! What a run costs beside its model calls: time of our own for five stages, and time from the start of the process to
+//! its first question. `cargo bench` prints both; nothing is asserted, since machines differ.
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::run::Status;
+use engine::{Clock, DriveOnStart, Engine, Live, Parts, Settings, StartRun};
+use model_server::ModelServer;
+use profile::FallbackPolicy;
+use tempfile::TempDir;
+
+/// Runs that are measured, and runs before them that fill caches.
+const RUNS: usize = 200;
+const WARM_UP_RUNS: usize = 20;
+/// Processes that are started.
+const STARTS: usize = 30;
+
+/// Five stages without a gate: what a run costs does not depend on how long a person thinks.
+const PROFILE: &str = "
+profile: ungated
+title: Ungated
+description: The Foundation without gates.
+version: \"1\"
+stages:
+  - { key: research, title: Research, plugin: research, gate: none }
+  - { key: brand-voice, title: Brand voice, plugin: brand-voice, gate: none }
+  - { key: positioning, title: Positioning, plugin: positioning, gate: none }
+  - { key: keywords, title: Keywords, plugin: keywords, gate: none }
+  - { key: foundation-brief, title: Brief, plugin: foundation-brief, gate: none }
+";
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let folder =
+        TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder on the disk as it is");
+    std::fs::create_dir(folder.path().join("profiles")).expect("a folder");
+    std::fs::write(folder.path().join("profiles/ungated.yaml"), PROFILE).expect("a profile");
+    let (whole, model) = runtime.block_on(five_stages(folder.path()));
+    println!("{}", Spread::of("five stages, from the request to the end", whole));
+    println!("{}", Spread::of("  of which the scripted model, to the millisecond", model));
+    let starts = runtime.block_on(first_request(folder.path()));
+    println!("{}", Spread::of("process start to first model request, warm cache", starts));
+}
+
+/// Runs one after another. The scripted provider answers at once, within this process.
+async fn five_stages(folder: &Path) -> (Vec<Duration>, Vec<Duration>) {
+    let engine = open(folder).await;
+    let mut whole = Vec::new();
+    let mut model = Vec::new();
+    for idx in 0..WARM_UP_RUNS + RUNS {
+        let began = Instant::now();
+        let ask = StartRun {
+            request_text: format!("Honey from city bees, by subscription, number {idx}"),
+            mode: "ungated".to_owned(),
+            ..StartRun::default()
+        };
+        let run = engine.start_run(ask).await.expect("a run").run_id;
+        let mut watching = engine.subscribe(&run);
+        while status(&engine, &run).await != Status::Completed {
+            while !matches!(watching.next().await, Some(Live::Appended | Live::Lagged)) {}
+        }
+        if idx >= WARM_UP_RUNS {
+            whole.push(began.elapsed());
+            let usage = engine.store().usage(&run).await.expect("the run's usage");
+            model.push(Duration::from_millis(usage.model_wait_ms));
+        }
+    }
+    engine.shutdown().await;
+    engine.store().close();
+    (whole, model)
+}
+
+async fn status(engine: &Engine, run: &domain::RunId) -> Status {
+    let row = engine.store().run(run).await.expect("a readable store").expect("the run");
+    assert!(row.fault.is_none(), "the run failed: {:?}", row.fault);
+    row.status
+}
+
+async fn open(folder: &Path) -> Engine {
+    let sandbox = sandbox::Sandbox::open(sandbox::Config {
+        cache_dir: folder.join("cache"),
+        plugin_dir: folder.join("plugins"),
+        pinned_dir: folder.join("plugins/pinned"),
+        bundled: plugin_bundle::PLUGINS,
+        instance_count_max: 8,
+    });
+    let sandbox = Arc::new(sandbox.expect("a sandbox"));
+    let providers = vec![gateway::Provider::scripted()];
+    let parts = Parts {
+        store: store::Store::open(folder).expect("a store"),
+        gateway: gateway::Gateway::open(gateway::Config { providers }).expect("a gateway"),
+        runner: sandbox.clone(),
+        catalog: sandbox,
+        profile_folders: vec![folder.join("profiles")],
+        clock: Clock::system(),
+    };
+    let settings = Settings {
+        attempt_count_max: 8,
+        shutdown_grace: Duration::from_secs(1),
+        model_call_time_max: Duration::from_secs(10),
+        fallback: FallbackPolicy::Off,
+        default_provider: gateway::SCRIPTED.to_owned(),
+        drive_on_start: DriveOnStart::Nothing,
+    };
+    Engine::start(parts, settings).await.expect("an engine")
+}
+
+/// Starts the real program over and over with a model server of this process, and waits for its first question.
+async fn first_request(folder: &Path) -> Vec<Duration> {
+    let models = ModelServer::start().await;
+    let mut measured = Vec::new();
+    for idx in 0..=STARTS {
+        let before = models.count();
+        let began = Instant::now();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_stagewright"))
+            .args(["run", "ungated", "--request", "bees", "--data-dir"])
+            .arg(PathBuf::from(folder))
+            .current_dir(folder)
+            .env("KIMI_API_KEY", "bench")
+            .env("KIMI_BASE_URL", models.base_url())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        models.wait_for_requests(before + 1).await;
+        let elapsed = began.elapsed();
+        let ended = tokio::task::spawn_blocking(move || program.wait()).await.expect("a thread");
+        assert!(ended.expect("the program ran").success());
+        // The first start compiles what this program has not compiled before.
+        if idx > 0 {
+            measured.push(elapsed);
+        }
+    }
+    measured
+}
+
+/// What was measured, sorted.
+struct Spread {
+    what: &'static str,
+    times: Vec<Duration>,
+}
+
+impl Spread {
+    fn of(what: &'static str, mut times: Vec<Duration>) -> Self {
+        times.sort();
+        Self { what, times }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        let last = self.times.len() - 1;
+        let at = |percent: usize| ms(self.times[last * percent / 100]);
+        write!(
+            out,
+            "{:<50} median {:7.2} ms   min {:7.2}   p90 {:7.2}   max {:7.2}   n {}",
+            self.what,
+            at(50),
+            at(0),
+            at(90),
+            at(100),
+            self.times.len()
+        )
+    }
+}
