@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use model_server::{Behaviour, ModelServer};
+use serde_json::json;
 
 use crate::support::{Api, Folder, Server};
 
@@ -146,6 +147,51 @@ async fn wait_for_a_stage_folder(folder: &Folder) {
 
 fn is_written(folder: &Folder, run: &str) -> bool {
     folder.run(run).join("01-research/manifest.json").is_file()
+}
+
+// The server is waited for in this thread, while the model server answers in another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_orderly_stop_lets_the_open_call_end_and_nothing_is_asked_again() {
+    let models = ModelServer::start().await;
+    models.hold();
+    let folder = Folder::with_models(&models);
+    let server = Server::start(&folder);
+    let run = server.api.start("foundation_stack").await;
+    models.wait_for_requests(1).await;
+
+    server.terminate();
+    models.release();
+    assert_eq!(server.ended(), 0);
+    let server = Server::start(&folder);
+    server.api.reaches(&run, &["waiting_approval"]).await;
+
+    assert_eq!(models.count(), 1, "its answer was kept before the end");
+    check_ended_well(&server.api, &folder, &[&run]).await;
+}
+
+#[tokio::test]
+async fn a_canceled_run_hangs_up_on_its_model_and_the_call_is_recorded() {
+    let models = ModelServer::start().await;
+    models.hold();
+    let folder = Folder::with_models(&models);
+    let server = Server::start(&folder);
+    let run = server.api.start("foundation_stack").await;
+    models.wait_for_requests(1).await;
+
+    let path = format!("/api/v2/workflow-runs/{run}");
+    let canceled = server.api.post(&format!("{path}/cancel"), &json!({ "actor": "a" })).await.ok();
+    assert_eq!(canceled["status"], "canceled");
+    models.wait_for_abandoned(1).await;
+    let mut looks = 0;
+    while server.api.get(&format!("{path}/llm-calls")).await.ok()["items"][0]["status"]
+        != "canceled"
+    {
+        looks += 1;
+        assert!(looks < 1_000, "the call is recorded as canceled");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let resumed = server.api.post(&format!("{path}/resume"), &json!({})).await.ok();
+    assert_eq!(resumed["status"], "canceled", "a resume of an ended run changes nothing");
 }
 
 /// Grants what waits, and sees that each run ends with every file as its log has it.

@@ -14,7 +14,7 @@ use store::{AttemptRecord, Beside};
 use crate::Error;
 use crate::drive::AttemptStep;
 use crate::lifecycle::Inner;
-use crate::models::AttemptModels;
+use crate::models::{AttemptModels, Interruption};
 use crate::registry::RunCell;
 
 impl Inner {
@@ -39,8 +39,10 @@ impl Inner {
             () = self.giving_up.cancelled() => return Ok(()),
         };
         let Attempt { outcome, log, consumed } = ended.unwrap_or_else(|panic| panicked(&*panic));
-        if models.was_interrupted() {
-            return Ok(());
+        match models.interruption() {
+            None => {}
+            Some(Interruption::Shutdown) => return Ok(()),
+            Some(Interruption::Error(error)) => return Err(error),
         }
         let record = AttemptRecord {
             run: cell.id.clone(),

@@ -1,5 +1,5 @@
 //! What a stage and its run may still use up: tokens and money, over all attempts.
-use domain::model::{ModelError, ModelErrorKind, ModelRequest, Usage, UsageSource};
+use domain::model::{ModelError, ModelErrorKind, Usage, UsageSource};
 use domain::run::Run;
 use domain::{RunId, StageIdx, StageKey};
 use gateway::{Gateway, Route};
@@ -52,35 +52,37 @@ impl Budget {
         Ok(Self { bounds: bounds.collect() })
     }
 
-    /// The request with its bound on tokens lowered to what is left.
+    /// Whether there is nothing to look at.
+    pub(crate) fn is_unbounded(&self) -> bool {
+        self.bounds.is_empty()
+    }
+
+    /// The bound on the tokens of an answer, lowered to what is left after a prompt of `input` tokens.
     pub(crate) fn admit(
         &self,
         gateway: &Gateway,
         route: &Route,
-        mut request: ModelRequest,
-    ) -> Result<ModelRequest, ModelError> {
-        if self.bounds.is_empty() {
-            return Ok(request);
-        }
-        let input = gateway.count_tokens(&request);
+        input: u64,
+        asked: Option<u32>,
+    ) -> Result<Option<u32>, ModelError> {
+        let mut max_tokens = asked;
         for bound in &self.bounds {
             let left = bound.output_tokens_left(gateway, route, input)?;
-            let asked = request.options.max_tokens.unwrap_or(u32::MAX);
-            request.options.max_tokens = match u32::try_from(left) {
-                Ok(left) => Some(asked.min(left)),
-                Err(_) => request.options.max_tokens,
-            };
+            if let Ok(left) = u32::try_from(left) {
+                max_tokens = Some(max_tokens.map_or(left, |max| max.min(left)));
+            }
         }
-        Ok(request)
+        Ok(max_tokens)
     }
 
     /// Counts what a call used.
     pub(crate) fn count(&mut self, usage: &Usage, cost_nano_usd: Option<u64>) {
         for bound in &mut self.bounds {
-            bound.used += match bound.what {
+            let used = match bound.what {
                 What::Tokens => usage.total_tokens(),
                 What::NanoUsd => cost_nano_usd.unwrap_or(0),
             };
+            bound.used = bound.used.saturating_add(used);
         }
     }
 }

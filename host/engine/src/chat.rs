@@ -81,10 +81,15 @@ impl Engine {
             // A reader that is too slow or gone misses pieces, never the answer.
             deltas.try_send(delta).ok();
         };
-        let answered = self.gateway().ask(question, &hand_on).await;
+        let answered = tokio::select! {
+            biased;
+            answered = self.gateway().ask(question, &hand_on) => answered,
+            // The call stays open in the records; the next start closes it.
+            () = inner.giving_up.cancelled() => return Err(Error::ShuttingDown),
+        };
         let answer = kept_answer(started, answered, inner.parts.clock.now());
         let outcome = answer.outcome.clone();
-        self.store().keep_answer(answer).await?;
+        inner.keep_patiently(answer).await?;
         let completion = outcome.map_err(Error::Model)?;
         Ok(ChatAnswer { call_id, completion, provider })
     }

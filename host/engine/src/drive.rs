@@ -1,10 +1,11 @@
 //! Carries one run out: a task per run that has something to do, and none for a run that waits.
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::StageIdx;
-use domain::run::{Command, Effect, Run};
-use store::Beside;
+use domain::run::{Command, Effect, Ending, Run, RunState};
+use domain::{Fault, FaultKind, StageIdx};
+use store::{Beside, CallAnswered};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -60,12 +61,33 @@ impl Inner {
                 Ok(()) => backoff = Backoff(DISK_WAIT_MIN),
                 // Somebody was quicker; the next look says what is to be done.
                 Err(Error::Refused { .. }) => {}
+                // To go on would ask models for answers that cannot be kept.
+                Err(error) if !may_pass(&error) => return self.give_up(&cell, &error).await,
                 Err(error) => {
                     tracing::error!(run.id = %cell.id, %error, "run `{}` cannot go on; trying again", cell.id);
                     backoff.wait(&self.draining).await;
                 }
             }
         }
+    }
+
+    /// Fails the attempt for an error that waiting does not cure, and stops driving the run. If that cannot be written
+    /// either, the run rests as it is until somebody asks something of it, or the host starts again.
+    async fn give_up(self: &Arc<Self>, cell: &Arc<RunCell>, error: &Error) {
+        tracing::error!(run.id = %cell.id, %error, "run `{}` cannot go on", cell.id);
+        let state = match cell.lock(&self.parts.store).await.run().await {
+            Ok(run) => run.state().clone(),
+            Err(_) => RunState::Finished(Ending::Completed),
+        };
+        if let RunState::Running { stage, attempt, .. } = state {
+            let message = format!("the host could not go on with the attempt: {error}");
+            let fault = Fault { kind: FaultKind::Host, message };
+            let failed =
+                self.commit(cell, Command::FailStage { stage, attempt, fault }, Vec::new());
+            // It was logged above; there is nowhere else to write it.
+            failed.await.ok();
+        }
+        cell.lock(&self.parts.store).await.slot.is_driven = false;
     }
 
     /// Room for one attempt; `None` when the host shuts down.
@@ -105,18 +127,31 @@ impl Inner {
     }
 
     /// Commits what must not be lost, such as an answer that was paid for: while the disk is full or fails, it is
-    /// tried again until the host gives up. The caller's own deadline bounds it.
+    /// tried again until it succeeds or the host gives up. Nothing else bounds it: to forget would cost money.
     pub(crate) async fn commit_patiently(
         self: &Arc<Self>,
         cell: &Arc<RunCell>,
         command: Command,
         beside: Vec<Beside>,
     ) -> Result<Settled, Error> {
+        self.patiently(|| self.commit(cell, command.clone(), beside.clone())).await
+    }
+
+    /// Keeps a call that has no place in the log of a run, as patiently.
+    pub(crate) async fn keep_patiently(&self, answer: CallAnswered) -> Result<(), Error> {
+        let store = &self.parts.store;
+        self.patiently(|| async { Ok(store.keep_answer(answer.clone()).await?) }).await
+    }
+
+    async fn patiently<T, W: Future<Output = Result<T, Error>>>(
+        &self,
+        work: impl Fn() -> W,
+    ) -> Result<T, Error> {
         let mut backoff = Backoff(DISK_WAIT_MIN);
         loop {
-            match self.commit(cell, command.clone(), beside.clone()).await {
-                Err(Error::Store(error)) if may_pass(&error) && !self.giving_up.is_cancelled() => {
-                    tracing::error!(run.id = %cell.id, %error, "a result of `{}` cannot be kept; trying again", cell.id);
+            match work().await {
+                Err(error) if may_pass(&error) && !self.giving_up.is_cancelled() => {
+                    tracing::error!(%error, "a result cannot be kept; trying again");
                     backoff.wait(&self.giving_up).await;
                 }
                 outcome => return outcome,
@@ -126,21 +161,34 @@ impl Inner {
 }
 
 /// Whether waiting helps: somebody may make room, or the disk may come back.
-fn may_pass(error: &store::Error) -> bool {
-    use store::Error;
+fn may_pass(error: &Error) -> bool {
+    use store::Error as Cause;
     match error {
-        Error::Full { .. }
-        | Error::ReadOnly { .. }
-        | Error::Io { .. }
-        | Error::Database { .. }
-        // The next try reads the log again.
-        | Error::Conflict { .. } => true,
-        Error::Locked { .. }
-        | Error::StartKeyTaken { .. }
-        | Error::BadCursor
-        | Error::Damaged { .. }
-        | Error::Newer { .. }
-        | Error::Closed => false,
+        Error::Store(cause) => match cause {
+            Cause::Full { .. }
+            | Cause::ReadOnly { .. }
+            | Cause::Io { .. }
+            | Cause::Database { .. }
+            // The next try reads the log again.
+            | Cause::Conflict { .. } => true,
+            Cause::Locked { .. }
+            | Cause::StartKeyTaken { .. }
+            | Cause::BadCursor
+            | Cause::Damaged { .. }
+            | Cause::Newer { .. }
+            | Cause::Closed => false,
+        },
+        Error::Invalid(_)
+        | Error::UnknownRun(_)
+        | Error::UnknownApproval(_)
+        | Error::UnknownStage { .. }
+        | Error::Refused { .. }
+        | Error::IdempotencyConflict { .. }
+        | Error::ArtifactsMissing { .. }
+        | Error::Fault(_)
+        | Error::Model(_)
+        | Error::Plugin(_)
+        | Error::ShuttingDown => false,
     }
 }
 

@@ -2,7 +2,7 @@
 //! read back: what is missing or old after a crash is written again at the next start.
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::RunId;
 use domain::run::Event;
@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 /// times within this time, and creating a file costs more than everything else that is done for an event; a person
 /// who looks into the folder does not notice it.
 const GATHERING: Duration = Duration::from_millis(100);
+
+/// How long files are still written after the order to stop. What is left is written by the next start.
+const STOPPING_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Runs whose files are older than their log.
 pub(crate) struct RunFiles {
@@ -87,17 +90,25 @@ impl RunFiles {
                 () = self.hurry.notified() => {}
                 () = stop.cancelled() => {}
             }
-            self.write_waiting(store).await;
+            self.write_waiting(store, &stop).await;
             if stop.is_cancelled() && *open.borrow_and_update() == 0 {
                 return;
             }
         }
     }
 
-    async fn write_waiting(&self, store: &Store) {
+    async fn write_waiting(&self, store: &Store, stop: &CancellationToken) {
+        let mut left_until = None;
         let waiting =
             std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         for run in waiting {
+            if stop.is_cancelled() {
+                let until = *left_until.get_or_insert_with(|| Instant::now() + STOPPING_TIME_MAX);
+                if Instant::now() >= until {
+                    self.open.send_modify(|open| *open -= 1);
+                    continue;
+                }
+            }
             if let Err(error) = store.write_run_files(&run).await {
                 tracing::error!(run.id = %run, %error, "the files of `{run}` could not be written; the next start tries again");
             }

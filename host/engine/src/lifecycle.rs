@@ -72,6 +72,11 @@ impl Engine {
             file_writer_stop: CancellationToken::new(),
         }));
         let inner = &engine.0;
+        // First of all that may fail: nothing is spawned by a start that fails.
+        let unfinished = match inner.settings.drive_on_start {
+            DriveOnStart::UnfinishedRuns => inner.parts.store.active_runs().await?,
+            DriveOnStart::Nothing => Vec::new(),
+        };
         let writing = Arc::clone(inner);
         inner.file_writer.spawn(async move {
             writing.mark_stale_files().await;
@@ -79,10 +84,8 @@ impl Engine {
             writing.files.write(&writing.parts.store, stop).await;
         });
         inner.file_writer.close();
-        if inner.settings.drive_on_start == DriveOnStart::UnfinishedRuns {
-            for run in inner.parts.store.active_runs().await? {
-                inner.begin_driving(&inner.registry.cell(&run)).await;
-            }
+        for run in unfinished {
+            inner.begin_driving(&inner.registry.cell(&run)).await;
         }
         Ok(engine)
     }
@@ -141,14 +144,12 @@ impl Engine {
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
+        // Held from before the look: a shutdown that begins after it waits for the work.
+        let _token = self.0.tasks.token();
         if self.0.draining.is_cancelled() {
             return Err(Error::ShuttingDown);
         }
-        match self.0.tasks.spawn(work).await {
-            Ok(outcome) => outcome,
-            // Tasks are never aborted, so that this is a panic, and it belongs to whoever asked.
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        }
+        self.0.finish(work).await
     }
 }
 
@@ -215,6 +216,18 @@ impl Inner {
 
     fn spawn_driver(self: &Arc<Self>, cell: &Arc<RunCell>) {
         self.tasks.spawn(Arc::clone(self).drive(Arc::clone(cell)));
+    }
+
+    /// Does something in a task of its own and waits for it; if whoever waits is dropped, it is finished all the same.
+    pub(crate) async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        match self.tasks.spawn(work).await {
+            Ok(outcome) => outcome,
+            // Tasks are never aborted, so that this is a panic, and it belongs to whoever asked.
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
     }
 
     /// Something that is finished even if nobody waits for it.

@@ -2,15 +2,14 @@
 //!
 //! Invariant: an answer is durable before the guest sees it, and a kept answer is never asked for again.
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use domain::model::{Completion, ModelError, ModelErrorKind, ModelRequest};
 use domain::plan::ModelChoice;
 use domain::port::{AskError, BoxFuture, ModelPort};
 use domain::run::{CallOutcome, Command, ModelCallNote, Run};
-use domain::{Fault, FaultKind, StageIdx, StageKey};
+use domain::{CallId, Digest, Fault, FaultKind, StageIdx, StageKey};
 use gateway::{Answered, Delta, Question, Route};
 use store::{Beside, CallAnswered, CallOrigin, CallStarted, CallTiming, Journaled};
 use tokio::sync::Mutex;
@@ -31,7 +30,29 @@ pub(crate) struct AttemptModels {
     choice: ModelChoice,
     call_count_max: u32,
     asking: Mutex<Asking>,
-    interrupted: AtomicBool,
+    interrupted: std::sync::Mutex<Option<Interruption>>,
+}
+
+/// A question that may be asked.
+struct Admitted {
+    route: Route,
+    max_tokens: Option<u32>,
+}
+
+/// The question as it goes out.
+fn within(mut request: ModelRequest, admitted: &Result<Admitted, ModelError>) -> ModelRequest {
+    if let Ok(admitted) = admitted {
+        request.options.max_tokens = admitted.max_tokens;
+    }
+    request
+}
+
+/// Why an attempt was stopped, if the reason is not its own: its end means nothing then.
+pub(crate) enum Interruption {
+    /// The host shuts down.
+    Shutdown,
+    /// An answer could not be put into the log of the run, or the run does not want it any more.
+    Error(Error),
 }
 
 /// How far the attempt has asked.
@@ -66,13 +87,13 @@ impl AttemptModels {
             choice: planned.model.clone(),
             call_count_max: planned.limits.model_call_count_max,
             asking: Mutex::new(asking),
-            interrupted: AtomicBool::new(false),
+            interrupted: std::sync::Mutex::new(None),
         })
     }
 
-    /// Whether the attempt was stopped for a reason that is not its own, so that its end means nothing.
-    pub(crate) fn was_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::SeqCst)
+    /// Why the attempt was stopped, if the reason is not its own.
+    pub(crate) fn interruption(&self) -> Option<Interruption> {
+        self.interrupted.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     async fn ask_next(&self, asked: ModelRequest) -> Result<Completion, AskError> {
@@ -92,13 +113,44 @@ impl AttemptModels {
             }
         }
         if self.engine.draining.is_cancelled() {
-            return Err(self.interrupt("the host is shutting down"));
+            return Err(self.interrupt(Interruption::Shutdown, "the host is shutting down"));
         }
-        let (route, request) =
-            self.admitted(&asking, ordinal, filled_in).map_err(AskError::Model)?;
-        let started = CallStarted {
-            // A call that was in flight at a crash is the same call, asked again.
-            call: kept.map_or_else(|| self.engine.parts.clock.new_call_id(), |kept| kept.call),
+        // The same every time, so that the journal need not know of it.
+        self.check_call_count(ordinal).map_err(AskError::Model)?;
+        let admitted = self.admitted(&asking, &filled_in).await;
+        let request = within(filled_in, &admitted);
+        // A call that was in flight at a crash is the same call, asked again.
+        let started = self.started(ordinal, kept.map(|kept| kept.call), request, digest);
+        let outcome = match admitted {
+            Ok(Admitted { route, .. }) => self.ask_model(ordinal, route, started).await?,
+            // What a budget or a missing provider refuses is an outcome like every other: a replay must not decide
+            // it anew, with other numbers.
+            Err(refused) => {
+                let answered = Answered {
+                    outcome: Err(refused),
+                    timing: gateway::Timing::default(),
+                    broken_off: None,
+                };
+                let now = self.engine.parts.clock.now();
+                self.keep_outcome(ordinal, kept_answer(started, answered, now)).await?
+            }
+        };
+        if let Ok(completion) = &outcome {
+            asking.budget.count(&completion.usage, completion.cost_nano_usd);
+        }
+        outcome.map_err(AskError::Model)
+    }
+
+    fn started(
+        &self,
+        ordinal: u32,
+        call: Option<CallId>,
+        request: ModelRequest,
+        request_digest: Digest,
+    ) -> CallStarted {
+        let clock = &self.engine.parts.clock;
+        CallStarted {
+            call: call.unwrap_or_else(|| clock.new_call_id()),
             origin: CallOrigin::Stage {
                 run: self.cell.id.clone(),
                 stage: self.key.clone(),
@@ -106,32 +158,30 @@ impl AttemptModels {
                 ordinal,
             },
             request: Arc::new(request),
-            request_digest: digest,
-            provider: route.provider.clone(),
-            model: route.model.clone(),
-            at: self.engine.parts.clock.now(),
-        };
-        let outcome = self.ask_model(ordinal, route, started).await?;
-        if let Ok(completion) = &outcome {
-            asking.budget.count(&completion.usage, completion.cost_nano_usd);
+            request_digest,
+            provider: self.choice.provider.clone(),
+            model: self.choice.model.clone(),
+            at: clock.now(),
         }
-        outcome.map_err(AskError::Model)
     }
 
-    /// Where the question goes, and the question within the bounds of the profile.
-    fn admitted(
+    fn check_call_count(&self, ordinal: u32) -> Result<(), ModelError> {
+        let max = self.call_count_max;
+        if ordinal <= max {
+            return Ok(());
+        }
+        let message = format!(
+            "the stage may ask {max} times in one attempt; raise `limits.model_calls` in the profile"
+        );
+        Err(ModelError { kind: ModelErrorKind::BudgetExhausted, message })
+    }
+
+    /// Where the question goes, and how long its answer may be.
+    async fn admitted(
         &self,
         asking: &Asking,
-        ordinal: u32,
-        request: ModelRequest,
-    ) -> Result<(Route, ModelRequest), ModelError> {
-        if ordinal > self.call_count_max {
-            let message = format!(
-                "the stage may ask {} times in one attempt; raise `limits.model_calls` in the profile",
-                self.call_count_max
-            );
-            return Err(ModelError { kind: ModelErrorKind::BudgetExhausted, message });
-        }
+        request: &ModelRequest,
+    ) -> Result<Admitted, ModelError> {
         let gateway = &self.engine.parts.gateway;
         let ModelChoice { provider, model, .. } = &self.choice;
         let route = gateway.route(provider, Some(model)).map_err(|unknown| {
@@ -140,8 +190,14 @@ impl AttemptModels {
             );
             ModelError { kind: ModelErrorKind::Unavailable, message }
         })?;
-        let request = asking.budget.admit(gateway, &route, request)?;
-        Ok((route, request))
+        if asking.budget.is_unbounded() {
+            return Ok(Admitted { route, max_tokens: request.options.max_tokens });
+        }
+        let counted = request.clone();
+        let input =
+            self.engine.blocking(move |inner| inner.parts.gateway.count_tokens(&counted)).await;
+        let max_tokens = asking.budget.admit(gateway, &route, input, request.options.max_tokens)?;
+        Ok(Admitted { route, max_tokens })
     }
 
     async fn ask_model(
@@ -170,42 +226,38 @@ impl AttemptModels {
         let open = OpenCall { engine: Arc::clone(&self.engine), started: Some(started) };
         let answered =
             self.engine.parts.gateway.ask(question, &|delta| self.show_delta(ordinal, delta)).await;
-        self.keep(ordinal, open.close(), answered).await
+        let answer = kept_answer(open.close(), answered, self.engine.parts.clock.now());
+        self.keep_outcome(ordinal, answer).await
     }
 
-    /// Makes the answer durable, in one transaction with the event that says so.
-    async fn keep(
+    /// Makes an outcome durable before the guest gets it.
+    async fn keep_outcome(
         &self,
         ordinal: u32,
-        started: CallStarted,
-        answered: Answered,
+        answer: CallAnswered,
     ) -> Result<Result<Completion, ModelError>, AskError> {
-        let call = started.call.clone();
-        let answer = kept_answer(started, answered, self.engine.parts.clock.now());
         let outcome = answer.outcome.clone();
         let note = ModelCallNote {
             stage: self.stage,
             attempt: self.attempt,
             ordinal,
-            call,
+            call: answer.started.call.clone(),
             outcome: noted(&outcome),
         };
-        let beside = vec![Beside::Answer(Box::new(answer.clone()))];
-        match self.engine.commit_patiently(&self.cell, Command::NoteModelCall(note), beside).await {
-            Ok(_) => Ok(outcome),
-            // The run went another way while the model answered. The answer was paid for, so that it is kept.
-            Err(Error::Refused { .. }) => {
-                if let Err(error) = self.engine.parts.store.keep_answer(answer).await {
-                    tracing::error!(run.id = %self.cell.id, %error, "an answer that came too late could not be kept");
-                }
-                Err(self.interrupt("the run does not want the attempt any more"))
+        // From here on the answer is paid for: it is kept also if the attempt is stopped meanwhile.
+        let keeping = keep(Arc::clone(&self.engine), Arc::clone(&self.cell), note, answer);
+        match self.engine.finish(keeping).await {
+            Ok(()) => Ok(outcome),
+            Err(error) => {
+                let why = error.to_string();
+                Err(self.interrupt(Interruption::Error(error), &why))
             }
-            Err(error) => Err(self.interrupt(&error.to_string())),
         }
     }
 
-    fn interrupt(&self, why: &str) -> AskError {
-        self.interrupted.store(true, Ordering::SeqCst);
+    fn interrupt(&self, interruption: Interruption, why: &str) -> AskError {
+        let mut first = self.interrupted.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(interruption);
         AskError::Stop(Fault { kind: FaultKind::Host, message: why.to_owned() })
     }
 
@@ -246,6 +298,32 @@ impl ModelPort for AttemptModels {
     fn ask(&self, request: ModelRequest) -> BoxFuture<'_, Result<Completion, AskError>> {
         Box::pin(self.ask_next(request))
     }
+}
+
+/// Makes an answer durable, in one transaction with the event that says so.
+async fn keep(
+    engine: Arc<Inner>,
+    cell: Arc<RunCell>,
+    note: ModelCallNote,
+    answer: CallAnswered,
+) -> Result<(), Error> {
+    let beside = vec![Beside::Answer(Box::new(answer.clone()))];
+    match engine.commit_patiently(&cell, Command::NoteModelCall(note), beside).await {
+        Ok(_) => Ok(()),
+        // The run went another way while the model answered.
+        Err(refused @ Error::Refused { .. }) => {
+            engine.keep_patiently(answer).await.inspect_err(|error| lost(&cell, error))?;
+            Err(refused)
+        }
+        Err(error) => {
+            lost(&cell, &error);
+            Err(error)
+        }
+    }
+}
+
+fn lost(cell: &RunCell, error: &Error) {
+    tracing::error!(run.id = %cell.id, %error, "an answer of a model could not be kept");
 }
 
 /// What the log says about a call.

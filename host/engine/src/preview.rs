@@ -57,7 +57,9 @@ impl Engine {
         let built = self.0.parts.runner.build_prompt(job).await.map_err(Error::Fault)?;
         let request = request::filled_in(built, &planned.model);
         let gateway = self.gateway();
-        let input_tokens = gateway.count_tokens(&request);
+        let counted = request.clone();
+        let counting = self.0.blocking(move |inner| inner.parts.gateway.count_tokens(&counted));
+        let input_tokens = counting.await;
         let max_output_tokens = request.options.max_tokens;
         let usage = max_output_tokens.map(|output| Usage {
             input_tokens: Some(input_tokens),

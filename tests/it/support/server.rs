@@ -48,10 +48,20 @@ impl Server {
     }
 
     /// Asks it to end, and waits until it has.
-    pub(crate) fn stop(mut self) -> i32 {
+    pub(crate) fn stop(self) -> i32 {
+        self.terminate();
+        self.ended()
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("`kill` runs");
         assert!(sent.success());
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn ended(mut self) -> i32 {
         self.child.wait().expect("the server has ended").code().unwrap_or(-1)
     }
 }

@@ -15,6 +15,13 @@ async fn a_run_stops_asking_when_its_tokens_are_used_up() {
     let fault = host.engine.store().run(&run).await.unwrap().unwrap().fault.unwrap();
     assert_eq!(fault.code, "budget_exhausted");
     assert!(fault.message.contains("`budget.run_tokens` allows 120 tokens"), "{}", fault.message);
+    // The refusal is in the journal: a replay does not decide it anew.
+    let filter = store::CallFilter { run: Some(run.clone()), ..store::CallFilter::default() };
+    let page = store::Page { cursor: None, limit: 50 };
+    let calls = host.engine.store().calls(filter, page).await.unwrap().items;
+    assert_eq!(calls.last().unwrap().status, store::CallStatus::Failed);
+    assert!(host.journal(&run).await.contains("budget_exhausted"));
+    host.check_projections(&run).await;
 }
 
 #[tokio::test]
