@@ -119,7 +119,7 @@ pub struct Usage {
 impl Usage {
     /// Input and output together, with 0 for what is not known.
     pub fn total_tokens(&self) -> u64 {
-        self.input_tokens.unwrap_or(0) + self.output_tokens.unwrap_or(0)
+        self.input_tokens.unwrap_or(0).saturating_add(self.output_tokens.unwrap_or(0))
     }
 }
 

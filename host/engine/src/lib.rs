@@ -40,5 +40,5 @@ pub use commands::Decided;
 pub use error::Error;
 pub use lifecycle::{Engine, Parts};
 pub use live::{Live, Subscription};
-pub use preview::PromptPreview;
+pub use preview::{PromptPreview, USUAL_ANSWER_TOKENS};
 pub use start::{Existed, Started};

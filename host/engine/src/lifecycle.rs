@@ -74,7 +74,10 @@ impl Engine {
         let inner = &engine.0;
         // First of all that may fail: nothing is spawned by a start that fails.
         let unfinished = match inner.settings.drive_on_start {
-            DriveOnStart::UnfinishedRuns => inner.parts.store.active_runs().await?,
+            DriveOnStart::UnfinishedRuns => {
+                inner.parts.store.close_open_chats(inner.parts.clock.now()).await?;
+                inner.parts.store.active_runs().await?
+            }
             DriveOnStart::Nothing => Vec::new(),
         };
         let writing = Arc::clone(inner);

@@ -5,6 +5,9 @@ use domain::{RunId, StageIdx, StageKey};
 
 use crate::{Engine, Error, request};
 
+/// Tokens by which an answer is estimated that nobody bounds: what the shipped stages' answers have, with room.
+pub const USUAL_ANSWER_TOKENS: u32 = 2_000;
+
 /// The first question that a stage would ask.
 #[derive(Debug, Clone)]
 pub struct PromptPreview {
@@ -16,8 +19,8 @@ pub struct PromptPreview {
     pub provider: String,
     /// Which model.
     pub model: String,
-    /// Input and the longest answer, in billionths of a US dollar. `None` if the price or the longest answer is not
-    /// known.
+    /// Input and the longest answer, in billionths of a US dollar; where answers are not bounded, one of
+    /// [`USUAL_ANSWER_TOKENS`]. `None` if the price is not known.
     pub estimated_cost_nano_usd: Option<u64>,
     /// Longest answer that is allowed, in tokens. `None`: not bounded.
     pub max_output_tokens: Option<u32>,
@@ -61,17 +64,16 @@ impl Engine {
         let counting = self.0.blocking(move |inner| inner.parts.gateway.count_tokens(&counted));
         let input_tokens = counting.await;
         let max_output_tokens = request.options.max_tokens;
-        let usage = max_output_tokens.map(|output| Usage {
+        let usage = Usage {
             input_tokens: Some(input_tokens),
-            output_tokens: Some(u64::from(output)),
+            output_tokens: Some(max_output_tokens.unwrap_or(USUAL_ANSWER_TOKENS).into()),
             cached_tokens: None,
             reasoning_tokens: None,
             source: UsageSource::Estimated,
-        });
+        };
         let (provider, model) = (planned.model.provider.clone(), planned.model.model.clone());
         let route = gateway.route(&provider, Some(&model)).ok();
-        let estimated_cost_nano_usd =
-            route.zip(usage).and_then(|(route, usage)| gateway.cost_of(&route, &usage));
+        let estimated_cost_nano_usd = route.and_then(|route| gateway.cost_of(&route, &usage));
         Ok(PromptPreview {
             request,
             input_tokens,

@@ -116,7 +116,6 @@ CREATE INDEX runs_by_time ON runs (created_at, run_id);
 CREATE INDEX runs_by_status ON runs (status, created_at, run_id);
 CREATE INDEX runs_by_thread ON runs (thread_id, created_at, run_id);
 CREATE INDEX runs_waiting ON runs (created_at, run_id) WHERE open_approval IS NOT NULL;
-CREATE INDEX runs_with_stale_files ON runs (run_id) WHERE files_version < version;
 
 -- Projection. Beside the runs, because a run's row changes often and its request never does.
 CREATE TABLE requests (

@@ -55,6 +55,10 @@ pub(crate) fn carry_out(db: &Connection, append: AppendJob) -> Result<Vec<Record
     for (version, encoded) in (expected_version + 1..).zip(events) {
         let seq = events::insert(db, &run, version, at, &encoded)?;
         project(db, Entry { run: &run, version, at, event: &encoded.event })?;
+        if let Event::RunCanceled { .. } = encoded.event {
+            // Not with the projections: made again from the log, they would cancel what a retry is asking now.
+            calls::run_canceled(db, &run, at)?;
+        }
         recorded.push(Recorded { seq, version, at, event: encoded.event });
     }
     if creates && event_count > 1 {

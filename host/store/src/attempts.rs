@@ -7,7 +7,7 @@ use domain::stage::StageLog;
 use domain::{RunId, StageKey, Timestamp};
 use rusqlite::{Connection, params};
 
-use crate::column::{parsed, time};
+use crate::column::{count, parsed, time};
 use crate::{Error, record};
 
 /// One attempt that has ended.
@@ -24,14 +24,21 @@ pub struct AttemptRecord {
     pub ended_at: Timestamp,
 }
 
-/// An attempt that was called off and then ended by itself after all is told twice; the later word holds.
+/// One row for each attempt: whoever tells of it again replaces what was said.
 const INSERT: &str = "INSERT OR REPLACE INTO attempts (run_id, stage_key, attempt, log,
     cpu_time_us, memory_bytes, queue_ms, started_at, ended_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 const LIST: &str = "SELECT * FROM attempts WHERE run_id = ?1 AND (?2 IS NULL OR stage_key = ?2)";
-const TIMES: &str = "SELECT stage_key, COUNT(*) AS attempt_count, SUM(queue_ms) AS queue_ms,
-    SUM(MAX(0, ended_at - started_at)) AS running_ms
-    FROM attempts WHERE run_id = ?1 GROUP BY stage_key";
+/// A call that was asked before its attempt was interrupted and begun anew is replayed, and waits for nothing then: only
+/// those count that were asked while the recorded attempt ran.
+const TIMES: &str = "SELECT stage_key, COUNT(*) AS attempt_count,
+    CAST(TOTAL(queue_ms) AS INTEGER) AS queue_ms,
+    CAST(TOTAL(MAX(0, ended_at - started_at - (
+        SELECT CAST(TOTAL(c.total_ms) AS INTEGER) FROM llm_calls c
+        WHERE c.run_id = a.run_id AND c.stage_key = a.stage_key AND c.attempt = a.attempt
+        AND c.started_at BETWEEN a.started_at AND a.ended_at
+    ))) AS INTEGER) AS work_ms
+    FROM attempts a WHERE run_id = ?1 GROUP BY stage_key";
 
 pub(crate) fn insert(db: &Connection, attempt: &AttemptRecord) -> Result<(), Error> {
     let cpu_time_us = u64::try_from(attempt.consumed.cpu_time.as_micros()).unwrap_or(u64::MAX);
@@ -40,9 +47,9 @@ pub(crate) fn insert(db: &Connection, attempt: &AttemptRecord) -> Result<(), Err
         attempt.stage.as_str(),
         attempt.attempt,
         record::encode_log(&attempt.log)?,
-        cpu_time_us,
-        attempt.consumed.memory_bytes,
-        attempt.queue_ms,
+        count(cpu_time_us),
+        count(attempt.consumed.memory_bytes),
+        count(attempt.queue_ms),
         attempt.started_at.as_unix_ms(),
         attempt.ended_at.as_unix_ms(),
     ])?;
@@ -78,12 +85,13 @@ pub(crate) fn list(
     Ok(attempts)
 }
 
-/// Times of all attempts of a stage together.
+/// Times of all recorded attempts of a stage together.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AttemptTimes {
     pub(crate) count: u64,
     pub(crate) queue_ms: u64,
-    pub(crate) running_ms: u64,
+    /// They were running, without the model wait.
+    pub(crate) work_ms: u64,
 }
 
 pub(crate) fn times_by_stage(
@@ -95,7 +103,7 @@ pub(crate) fn times_by_stage(
         let times = AttemptTimes {
             count: row.get("attempt_count")?,
             queue_ms: row.get("queue_ms")?,
-            running_ms: row.get("running_ms")?,
+            work_ms: row.get("work_ms")?,
         };
         Ok((parsed(row, "stage_key")?, times))
     })?;

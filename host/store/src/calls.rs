@@ -1,8 +1,8 @@
 //! The journal of model calls: the tables `llm_calls`, `llm_requests` and `llm_answers`.
 //!
 //! A call of an attempt is keyed (run, stage, attempt, ordinal) and has one row, however often it is asked. An answer that
-//! is kept is never replaced: only a call that is open or was canceled takes another outcome. This file has what is
-//! written; `calls::read` has what is asked.
+//! is kept is never replaced: only a call that is open or was canceled takes another outcome. A call is open only while
+//! somebody may still ask it. This file has what is written; `calls::read` has what is asked.
 mod read;
 
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use domain::model::{Completion, ModelError, ModelErrorKind, ModelRequest};
 use domain::{CallId, Digest, RunId, StageKey, Timestamp};
 use rusqlite::{Connection, named_params};
 
+use crate::column::count;
 use crate::record::usage_source_word;
-use crate::{Error, record};
+use crate::{Error, record, runs};
 
 #[cfg(test)]
 pub(crate) use read::LISTS;
@@ -95,9 +96,24 @@ const FAIL: &str = "UPDATE llm_calls SET status = :status, provider = :provider,
     ended_at = :at, first_token_ms = :first_token_ms, total_ms = :total_ms, tries = :tries,
     error_code = :error_code, error_message = :error_message, retry_after_ms = :retry_after_ms
     WHERE call_id = :call AND status IN ('open', 'canceled')";
+/// The plus sign keeps the planner from looking through all open calls.
+const CANCEL_OF_RUN: &str = "UPDATE llm_calls SET status = 'canceled', ended_at = :at,
+    error_code = :error_code, error_message = 'the run was canceled'
+    WHERE run_id = :run AND +status = 'open'";
+/// The plus sign keeps the planner from looking through all chats.
+const CANCEL_CHATS: &str = "UPDATE llm_calls SET status = 'canceled', ended_at = :at,
+    error_code = :error_code,
+    error_message = 'the host stopped while the model was answering'
+    WHERE +run_id IS NULL AND status = 'open'";
 
 /// Keeps what is known about a call before it is asked.
 pub(crate) fn started(db: &Connection, call: &CallStarted) -> Result<(), Error> {
+    if let CallOrigin::Stage { run, .. } = &call.origin
+        && runs::is_canceled(db, run)?
+    {
+        // The note came after the cancellation and would stay open for ever. An answer is kept whole without it.
+        return Ok(());
+    }
     let reopened = db.prepare_cached(REOPEN)?.execute(named_params! {
         ":call": call.call.as_str(),
         ":provider": call.provider,
@@ -132,6 +148,25 @@ fn insert(db: &Connection, call: &CallStarted) -> Result<(), Error> {
     Ok(())
 }
 
+/// Marks the open calls of a run that was canceled: nobody asks them again. How long they took is not known.
+pub(crate) fn run_canceled(db: &Connection, run: &RunId, at: Timestamp) -> Result<(), Error> {
+    db.prepare_cached(CANCEL_OF_RUN)?.execute(named_params! {
+        ":run": run.as_str(),
+        ":at": at.as_unix_ms(),
+        ":error_code": ModelErrorKind::Canceled.code(),
+    })?;
+    Ok(())
+}
+
+/// Marks the open calls that belong to no run as canceled.
+pub(crate) fn close_open_chats(db: &Connection, at: Timestamp) -> Result<(), Error> {
+    db.prepare_cached(CANCEL_CHATS)?.execute(named_params! {
+        ":at": at.as_unix_ms(),
+        ":error_code": ModelErrorKind::Canceled.code(),
+    })?;
+    Ok(())
+}
+
 /// Keeps what came of a call.
 pub(crate) fn answered(db: &Connection, answer: &CallAnswered) -> Result<(), Error> {
     let known = db.prepare_cached(EXISTS)?.exists([answer.started.call.as_str()])?;
@@ -152,17 +187,17 @@ fn succeeded(db: &Connection, answer: &CallAnswered, completion: &Completion) ->
         ":provider": started.provider,
         ":model": started.model,
         ":at": at.as_unix_ms(),
-        ":first_token_ms": timing.first_token_ms,
-        ":total_ms": timing.total_ms,
+        ":first_token_ms": timing.first_token_ms.map(count),
+        ":total_ms": count(timing.total_ms),
         ":tries": timing.tries,
         ":answered_model": completion.model,
         ":finish_reason": completion.finish_reason.as_str(),
-        ":input_tokens": usage.input_tokens,
-        ":output_tokens": usage.output_tokens,
-        ":cached_tokens": usage.cached_tokens,
-        ":reasoning_tokens": usage.reasoning_tokens,
+        ":input_tokens": usage.input_tokens.map(count),
+        ":output_tokens": usage.output_tokens.map(count),
+        ":cached_tokens": usage.cached_tokens.map(count),
+        ":reasoning_tokens": usage.reasoning_tokens.map(count),
         ":usage_source": usage_source_word(usage.source),
-        ":cost_nano_usd": completion.cost_nano_usd,
+        ":cost_nano_usd": completion.cost_nano_usd.map(count),
     })?;
     if changed == 1 {
         let text = record::encode_completion(completion)?;
@@ -184,12 +219,12 @@ fn failed(db: &Connection, answer: &CallAnswered, error: &ModelError) -> Result<
         ":provider": started.provider,
         ":model": started.model,
         ":at": at.as_unix_ms(),
-        ":first_token_ms": timing.first_token_ms,
-        ":total_ms": timing.total_ms,
+        ":first_token_ms": timing.first_token_ms.map(count),
+        ":total_ms": count(timing.total_ms),
         ":tries": timing.tries,
         ":error_code": error.kind.code(),
         ":error_message": error.message,
-        ":retry_after_ms": retry_after_ms,
+        ":retry_after_ms": retry_after_ms.map(count),
     })?;
     Ok(())
 }

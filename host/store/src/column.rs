@@ -1,4 +1,4 @@
-//! Reading columns as the domain's types. A text that is none of them is damage, told with the column's name.
+//! Columns as the domain's types, and back. A text that is none of them is damage, told with the column's name.
 use std::error::Error as StdError;
 use std::fmt;
 use std::str::FromStr;
@@ -40,6 +40,12 @@ pub(crate) fn time(row: &Row<'_>, column: &str) -> Result<Timestamp> {
 
 pub(crate) fn time_or_none(row: &Row<'_>, column: &str) -> Result<Option<Timestamp>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_unix_ms))
+}
+
+/// A count as SQLite can hold it. What others report, such as a provider's tokens, may be any number; one that is too
+/// large must not keep an answer from being stored.
+pub(crate) fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// The digest of some bytes.

@@ -3,10 +3,11 @@
 //! Write-ahead log, `synchronous = FULL`: a commit waits for one `fdatasync` of the log. Checkpoints, which wait for
 //! more, are made by the writer when nobody waits for it.
 use std::fs::OpenOptions;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
 
 use crate::Error;
@@ -31,6 +32,10 @@ const READER_CACHE_KIB: i64 = 8 << 10;
 /// never idle reaches in seconds. An idle writer makes one long before.
 const CHECKPOINT_PAGE_COUNT: i64 = 8_000;
 
+/// What SQLite says where memory cannot be shared through a file.
+const SHARED_MEMORY_FAILURES: [i32; 3] =
+    [ffi::SQLITE_IOERR_SHMOPEN, ffi::SQLITE_IOERR_SHMLOCK, ffi::SQLITE_IOERR_SHMMAP];
+
 const STEPS: &[M<'static>] =
     &[M::up(include_str!("../migrations/0001_log_journal_and_projections.sql"))];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
@@ -45,12 +50,36 @@ pub(crate) fn open_writer(data_dir: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(&path, flags)?;
     db.busy_timeout(BUSY_WAIT)?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
+    use_write_ahead_log(&db, &path)?;
     db.pragma_update(None, "synchronous", "FULL")?;
+    // Where `fsync` leaves what is written in the disk's own cache, as on macOS, this waits for the disk itself.
+    db.pragma_update(None, "fullfsync", "ON")?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGE_COUNT)?;
     set_up(&db, WRITER_CACHE_KIB)?;
     migrate(&mut db)?;
     Ok(db)
+}
+
+/// SQLite goes on with another journal, without an error, where it cannot have a write-ahead log.
+fn use_write_ahead_log(db: &Connection, path: &Path) -> Result<(), Error> {
+    let set =
+        db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+    match set {
+        Ok(mode) if mode.eq_ignore_ascii_case("wal") => Ok(()),
+        Ok(_) => Err(no_shared_memory(path)),
+        Err(rusqlite::Error::SqliteFailure(failure, _))
+            if SHARED_MEMORY_FAILURES.contains(&failure.extended_code) =>
+        {
+            Err(no_shared_memory(path))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn no_shared_memory(path: &Path) -> Error {
+    let cause = "the file system has no shared memory, which the write-ahead log of the database needs; \
+        put the data folder on a local disk, or name another one with `--data-dir`";
+    Error::io(path, io::Error::new(io::ErrorKind::Unsupported, cause))
 }
 
 /// Opens the database for reading. It exists, and is migrated.
@@ -96,5 +125,26 @@ mod tests {
     #[test]
     fn the_migrations_are_sound() {
         MIGRATIONS.validate().unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_system_without_shared_memory_is_named_with_the_cure() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(DATABASE_FILE);
+        // Locks by files, as for file systems that can do no better; it shares no memory.
+        let db = Connection::open_with_flags_and_vfs(&path, OpenFlags::default(), "unix-dotfile");
+        let error = use_write_ahead_log(&db.unwrap(), &path).unwrap_err();
+        assert!(matches!(&error, Error::Io { path: told, .. } if *told == path), "{error:?}");
+        let said = error.to_string();
+        assert!(said.contains("no shared memory") && said.contains("local disk"), "{said}");
+    }
+
+    #[test]
+    fn the_writer_waits_for_the_disk_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open_writer(folder.path()).unwrap();
+        let says = |pragma| db.pragma_query_value(None, pragma, |row| row.get(0));
+        assert_eq!((says("fullfsync"), says("synchronous")), (Ok(1), Ok(2)));
     }
 }

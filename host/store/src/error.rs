@@ -127,7 +127,9 @@ impl From<rusqlite::Error> for Error {
         match error {
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::IntegralValueOutOfRange(..) => Error::Damaged { path, detail },
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            // A value that no column can hold: to try again would not help.
+            | rusqlite::Error::ToSqlConversionFailure(..) => Error::Damaged { path, detail },
             rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
                 ErrorCode::DiskFull => Error::Full { path },
                 ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Error::ReadOnly { path },

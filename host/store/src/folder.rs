@@ -125,8 +125,8 @@ pub(crate) fn private_file(options: &mut OpenOptions) -> &mut OpenOptions {
 
 /// Puts a file in place as a whole: readers see the old content or the new.
 ///
-/// There is no wait for the disk. Everything that is written so can be made again from the database, so a file that a
-/// power cut leaves empty costs nothing.
+/// The file is not synced. What a power cut takes or leaves empty or short is made again: the start finds files of runs
+/// that are missing, empty or of another size, and the owner's file is written anew by each owner.
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> Result<(), Error> {
     // No artifact's name starts with a dot.
     let mut name = OsString::from(".");

@@ -66,10 +66,7 @@ const CANCELED: &str = "UPDATE runs SET status = 'canceled', open_approval = NUL
 
 const FILES_WRITTEN: &str =
     "UPDATE runs SET files_version = MAX(files_version, ?2) WHERE run_id = ?1";
-/// Served by a partial index that holds these rows and no others.
-pub(crate) const WITH_STALE_FILES: &str =
-    "SELECT run_id FROM runs WHERE files_version < version ORDER BY run_id";
-const ALL: &str = "SELECT run_id FROM runs";
+const IS_CANCELED: &str = "SELECT 1 FROM runs WHERE run_id = ?1 AND status = 'canceled'";
 pub(crate) const ACTIVE: &str = "SELECT run_id FROM runs WHERE status IN ('queued', 'running')";
 
 pub(crate) fn created(db: &Connection, entry: Entry<'_>, created: &Created) -> Result<(), Error> {
@@ -226,24 +223,16 @@ pub(crate) fn files_written(db: &Connection, run: &RunId, version: u64) -> Resul
     Ok(())
 }
 
-/// Runs whose files are older than their log.
-pub(crate) fn with_stale_files(db: &Connection) -> Result<Vec<RunId>, Error> {
-    ids(db, WITH_STALE_FILES)
-}
-
-pub(crate) fn all(db: &Connection) -> Result<Vec<RunId>, Error> {
-    ids(db, ALL)
+/// Whether there is such a run and it was canceled.
+pub(crate) fn is_canceled(db: &Connection, run: &RunId) -> Result<bool, Error> {
+    Ok(db.prepare_cached(IS_CANCELED)?.exists([run.as_str()])?)
 }
 
 /// Runs that have something to do, by the time of their creation.
 pub(crate) fn active(db: &Connection) -> Result<Vec<RunId>, Error> {
-    let mut runs = ids(db, ACTIVE)?;
+    let mut statement = db.prepare_cached(ACTIVE)?;
+    let rows = statement.query_map([], |row| crate::column::parsed(row, "run_id"))?;
+    let mut runs = rows.collect::<Result<Vec<RunId>, _>>()?;
     runs.sort(); // The identifiers sort by time.
     Ok(runs)
-}
-
-fn ids(db: &Connection, sql: &str) -> Result<Vec<RunId>, Error> {
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map([], |row| crate::column::parsed(row, "run_id"))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

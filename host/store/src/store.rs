@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::run::{Event, Recorded};
 use domain::stage::Variable;
-use domain::{ApprovalId, ArtifactName, CallId, Digest, Plan, RunId, StageKey};
+use domain::{ApprovalId, ArtifactName, CallId, Digest, Plan, RunId, StageKey, Timestamp};
 
 use crate::events::Encoded;
 use crate::folder::{self, FolderLock};
@@ -112,6 +112,12 @@ impl Store {
     pub async fn keep_answer(&self, answer: CallAnswered) -> Result<(), Error> {
         let answer = Box::new(answer);
         self.inner.writer.ask(|reply| Job::KeepAnswer { answer, reply }).await
+    }
+
+    /// Marks open calls that belong to no run as canceled. For a start: whoever asked them is gone. Calls of runs stay
+    /// open, because their attempts ask them again.
+    pub async fn close_open_chats(&self, at: Timestamp) -> Result<(), Error> {
+        self.inner.writer.ask(|reply| Job::CloseOpenChats { at, reply }).await
     }
 
     /// The calls of an attempt by their ordinal.
@@ -279,7 +285,7 @@ impl Store {
         }
     }
 
-    /// Runs whose files are older than their log, or missing.
+    /// Runs whose files are older than their log, missing, or not of the size that they should have.
     pub async fn runs_with_stale_files(&self) -> Result<Vec<RunId>, Error> {
         let data_dir = self.inner.data_dir.clone();
         self.inner.files.ask(move |db| run_files::stale(db, &data_dir)).await

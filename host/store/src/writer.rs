@@ -3,6 +3,10 @@
 //! It takes everything that waits, up to a bound, into one transaction: many appends share one wait for the disk. Each
 //! runs in a savepoint of its own, so that a conflict of one leaves the others alone. Answers are given after the commit
 //! and not before; if the commit fails, everybody in it is told so, nothing of it is there, and the thread goes on.
+//!
+//! Invariant: no job is committed by halves. One that fails or panics is undone alone; if that does not succeed, the
+//! whole transaction is.
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Mutex, PoisonError};
@@ -53,6 +57,10 @@ pub(crate) enum Job {
         reply: Reply<()>,
     },
     NoteStarted(Box<CallStarted>),
+    CloseOpenChats {
+        at: Timestamp,
+        reply: Reply<()>,
+    },
     FilesWritten {
         run: RunId,
         version: u64,
@@ -75,7 +83,7 @@ impl Job {
     fn must_be_durable(&self) -> bool {
         match self {
             Job::Append { .. } | Job::KeepAnswer { .. } | Job::RebuildProjections { .. } => true,
-            Job::NoteStarted(_) | Job::FilesWritten { .. } => false,
+            Job::NoteStarted(_) | Job::CloseOpenChats { .. } | Job::FilesWritten { .. } => false,
             #[cfg(test)]
             Job::Tamper { .. } => false,
         }
@@ -86,6 +94,7 @@ impl Job {
             Job::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
             Job::KeepAnswer { reply, .. }
             | Job::RebuildProjections { reply }
+            | Job::CloseOpenChats { reply, .. }
             | Job::FilesWritten { reply, .. } => {
                 drop(reply.send(Err(error.clone())));
             }
@@ -99,6 +108,7 @@ impl Job {
 /// The writer's queue and thread. The queue needs no bound: whoever puts a job into it waits for its answer, or for the
 /// answer to the call that it notes.
 pub(crate) struct Writer {
+    data_dir: PathBuf,
     jobs: Mutex<Option<Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -108,13 +118,19 @@ impl Writer {
     pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
         let db = database::open_writer(data_dir).map_err(|error| error.in_folder(data_dir))?;
         let (sender, receiver) = mpsc::channel();
-        let desk =
-            Desk { data_dir: data_dir.to_owned(), db, synchronous: Synchronous::Full, commits: 0 };
+        let data_dir = data_dir.to_owned();
+        let desk = Desk {
+            data_dir: data_dir.clone(),
+            db,
+            synchronous: Synchronous::Full,
+            is_spoiled: false,
+            commits: 0,
+        };
         let thread = thread::Builder::new().name("store-writer".to_owned());
         let thread = thread
             .spawn(move || desk.work(&receiver))
-            .map_err(|error| Error::io(data_dir, error))?;
-        Ok(Self { jobs: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+            .map_err(|error| Error::io(&data_dir, error))?;
+        Ok(Self { data_dir, jobs: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
 
     /// Queues a job.
@@ -128,7 +144,8 @@ impl Writer {
     pub(crate) async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         self.send(job(reply))?;
-        answer.await.unwrap_or(Err(Error::Closed))
+        // A closing writer answers what is queued first: only a panic leaves a job without an answer.
+        answer.await.unwrap_or_else(|_| Err(panicked().in_folder(&self.data_dir)))
     }
 
     /// Writes what is queued, and joins the thread.
@@ -161,6 +178,8 @@ struct Desk {
     data_dir: PathBuf,
     db: Connection,
     synchronous: Synchronous,
+    /// The transaction holds half of a job and must not be committed.
+    is_spoiled: bool,
     /// Since the last checkpoint.
     commits: u32,
 }
@@ -168,7 +187,12 @@ struct Desk {
 impl Desk {
     fn work(mut self, jobs: &Receiver<Job>) {
         while let Some(first) = self.next_job(jobs) {
-            self.carry_out(gather(first, jobs));
+            let batch = gather(first, jobs);
+            // The thread is the only one: it must outlive whatever goes wrong. The askers see that nobody answers.
+            if panic::catch_unwind(AssertUnwindSafe(|| self.carry_out(batch))).is_err() {
+                tracing::error!("writing to the database panicked");
+                self.give_up();
+            }
         }
     }
 
@@ -209,16 +233,22 @@ impl Desk {
             let (answer, error) = self.perform(job);
             answers.push(answer);
             // Some failures make SQLite roll the whole transaction back, with the jobs before this one.
-            lost = error.filter(|_| self.db.is_autocommit());
+            lost = error.filter(|_| self.is_spoiled || self.db.is_autocommit());
         }
         let committed = match lost {
-            Some(error) => Err(error),
+            Some(error) => {
+                self.give_up();
+                Err(error)
+            }
             None => self.commit().map_err(|error| error.in_folder(&self.data_dir)),
         };
         answers.into_iter().for_each(|answer| answer(committed.clone()));
     }
 
     fn begin(&mut self, durable: bool) -> Result<(), Error> {
+        // What could not be ended before must not be committed with these jobs.
+        self.roll_back()?;
+        self.is_spoiled = false;
         let wanted = if durable { Synchronous::Full } else { Synchronous::Normal };
         if wanted != self.synchronous {
             let sql = match wanted {
@@ -234,10 +264,21 @@ impl Desk {
     fn commit(&mut self) -> Result<(), Error> {
         self.commits += 1;
         let committed = self.run("COMMIT");
-        if committed.is_err() && !self.db.is_autocommit() {
-            self.run("ROLLBACK")?;
+        if committed.is_err() {
+            self.give_up();
         }
         committed
+    }
+
+    /// Ends a transaction that must not be committed. If even that fails, the next [`Self::begin`] tries it again.
+    fn give_up(&self) {
+        if let Err(error) = self.roll_back() {
+            tracing::error!(%error, "a transaction could not be rolled back");
+        }
+    }
+
+    fn roll_back(&self) -> Result<(), Error> {
+        if self.db.is_autocommit() { Ok(()) } else { self.run("ROLLBACK") }
     }
 
     fn run(&self, sql: &str) -> Result<(), Error> {
@@ -246,7 +287,7 @@ impl Desk {
     }
 
     /// Does a job in a savepoint. The second result is the error that it met, if it met one.
-    fn perform(&self, job: Job) -> (Answer, Option<Error>) {
+    fn perform(&mut self, job: Job) -> (Answer, Option<Error>) {
         match job {
             Job::Append { append, reply } => {
                 self.answering(reply, |db| append::carry_out(db, *append))
@@ -265,6 +306,9 @@ impl Desk {
                 };
                 (Box::new(answer), error)
             }
+            Job::CloseOpenChats { at, reply } => {
+                self.answering(reply, |db| calls::close_open_chats(db, at))
+            }
             Job::FilesWritten { run, version, reply } => {
                 self.answering(reply, |db| runs::files_written(db, &run, version))
             }
@@ -277,7 +321,7 @@ impl Desk {
     }
 
     fn answering<T: 'static>(
-        &self,
+        &mut self,
         reply: Reply<T>,
         work: impl FnOnce(&Connection) -> Result<T, Error>,
     ) -> (Answer, Option<Error>) {
@@ -292,20 +336,36 @@ impl Desk {
     }
 
     fn in_savepoint<T>(
-        &self,
+        &mut self,
         work: impl FnOnce(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.run("SAVEPOINT job").map_err(|error| error.in_folder(&self.data_dir))?;
-        let done = work(&self.db);
-        // With the transaction lost there is nothing left to undo.
-        if done.is_err() && !self.db.is_autocommit() {
-            self.run("ROLLBACK TO job").map_err(|error| error.in_folder(&self.data_dir))?;
-        }
-        if !self.db.is_autocommit() {
-            self.run("RELEASE job").map_err(|error| error.in_folder(&self.data_dir))?;
-        }
+        let done = self.run("SAVEPOINT job").and_then(|()| {
+            // A panic takes one job with it, not those that share its transaction.
+            let done = panic::catch_unwind(AssertUnwindSafe(|| work(&self.db)));
+            let done = done.unwrap_or_else(|_| Err(panicked()));
+            let ended = self.end_savepoint(done.is_err());
+            self.is_spoiled |= ended.is_err();
+            // The job's own failure says more than that of its end.
+            done.and_then(|done| ended.map(|()| done))
+        });
         done.map_err(|error| error.in_folder(&self.data_dir))
     }
+
+    /// Closes the savepoint of a job, and undoes the job if it failed.
+    fn end_savepoint(&self, failed: bool) -> Result<(), Error> {
+        if self.db.is_autocommit() {
+            // With the transaction lost there is nothing left to undo.
+            return Err(Error::database("the transaction ended before its jobs"));
+        }
+        if failed {
+            self.run("ROLLBACK TO job")?;
+        }
+        self.run("RELEASE job")
+    }
+}
+
+fn panicked() -> Error {
+    Error::database("a job of the writer panicked")
 }
 
 /// What waits; and if nobody waits for the disk yet, also what comes within a moment.

@@ -221,7 +221,7 @@ pub(crate) fn journaled(
 pub(crate) fn spent(db: &Connection, run: &RunId) -> Result<Vec<StageSpent>, Error> {
     let spent = |(stage, sum): (StageKey, UsageSum)| StageSpent {
         stage,
-        tokens: sum.input_tokens + sum.output_tokens,
+        tokens: sum.input_tokens.saturating_add(sum.output_tokens),
         cost_nano_usd: sum.cost_nano_usd.unwrap_or(0),
     };
     // A price that is not known must not hide those that are.

@@ -87,7 +87,7 @@ pub struct StageRow {
 pub struct StageTimes {
     /// It could have been started.
     pub queue_ms: u64,
-    /// Its attempts were running, without the model wait.
+    /// Its attempts were running, without the model wait. Those without a record count only while none has one.
     pub work_ms: u64,
     /// A model was asked.
     pub model_wait_ms: u64,
@@ -121,10 +121,15 @@ fn read(
     attempts: attempts::AttemptTimes,
 ) -> rusqlite::Result<StageRow> {
     // The engine measures an attempt from where it really begins, after a wait for room; the log knows only the events
-    // around it, and between them also the time in which no process was there.
+    // around it, and between them also the time in which no process was there. Attempts that were canceled or
+    // interrupted have no record; the log is asked only where there is none at all.
     let queue_ms: u64 = row.get("queue_ms")?;
     let attempt_ms: u64 = row.get("attempt_ms")?;
-    let running_ms = if attempts.count > 0 { attempts.running_ms } else { attempt_ms };
+    let work_ms = if attempts.count > 0 {
+        attempts.work_ms
+    } else {
+        attempt_ms.saturating_sub(usage.model_wait_ms)
+    };
     Ok(StageRow {
         key,
         position: row.get("position")?,
@@ -138,7 +143,7 @@ fn read(
         ended_at: time_or_none(row, "ended_at")?,
         times: StageTimes {
             queue_ms: queue_ms.max(attempts.queue_ms),
-            work_ms: running_ms.saturating_sub(usage.model_wait_ms),
+            work_ms,
             model_wait_ms: usage.model_wait_ms,
             human_wait_ms: row.get("human_wait_ms")?,
         },

@@ -115,6 +115,38 @@ async fn a_full_disk_refuses_everything_in_the_batch_and_room_heals_it() {
 }
 
 #[tokio::test]
+async fn a_job_that_cannot_be_undone_takes_its_whole_transaction_back() {
+    let mut scene = Scene::new().await;
+    // Without its savepoint, what the job did can be neither closed nor undone alone.
+    let spoil = |db: &rusqlite::Connection| {
+        db.execute_batch("RELEASE job; DELETE FROM events; DELETE FROM runs").unwrap();
+    };
+    let (spoiled, beside) =
+        tokio::join!(scene.store.tamper(spoil), scene.store.append(creation(2)));
+    assert!(matches!(spoiled, Err(Error::Database { .. })), "{spoiled:?}");
+    assert_eq!(scene.store.run(&run_id(2)).await.unwrap().is_some(), beside.is_ok());
+    assert_eq!(scene.store.events_after(scene.run.id(), 0, 10).await.unwrap().len(), 1);
+    let lose = |db: &rusqlite::Connection| db.execute_batch("DELETE FROM runs; ROLLBACK").unwrap();
+    assert!(scene.store.tamper(lose).await.is_err());
+    scene.start(0).await;
+}
+
+#[tokio::test]
+async fn a_panic_takes_one_job_with_it_and_not_the_writer() {
+    let mut scene = Scene::new().await;
+    let fall = |db: &rusqlite::Connection| {
+        db.execute_batch("DELETE FROM events").unwrap();
+        panic!("on purpose");
+    };
+    let (fallen, beside) = tokio::join!(scene.store.tamper(fall), scene.store.append(creation(2)));
+    let Err(error) = fallen else { panic!("the job was done") };
+    assert!(matches!(&error, Error::Database { path, .. } if path.is_absolute()), "{error:?}");
+    assert!(beside.is_ok(), "{beside:?}");
+    assert_eq!(scene.store.events_after(scene.run.id(), 0, 10).await.unwrap().len(), 1);
+    scene.start(0).await;
+}
+
+#[tokio::test]
 async fn a_database_that_the_process_left_in_the_middle_opens() {
     let mut scene = Scene::new().await;
     scene.start(0).await;

@@ -109,6 +109,52 @@ async fn files_that_are_old_or_missing_are_found_and_made_again() {
 }
 
 #[tokio::test]
+async fn files_that_somebody_deleted_or_a_power_cut_emptied_are_found_and_made_again() {
+    let mut scene = Scene::new().await;
+    scene.start(0).await;
+    scene.finish(0, "Bees like light").await;
+    scene.write().await;
+    scene.store.append(creation(2)).await.unwrap();
+    scene.store.write_run_files(&run_id(2)).await.unwrap();
+    let files = ["01-research/research.md", "01-research/output.json", "01-research/manifest.json"];
+    for of in files.into_iter().chain(["plan.json", "manifest.json"]) {
+        let path = scene.path(of);
+        let before = fs::read(&path).unwrap();
+        for spoil in [
+            (|path| fs::remove_file(path).unwrap()) as fn(&std::path::Path),
+            |path| fs::write(path, "").unwrap(),
+            |path| {
+                fs::remove_file(path).unwrap();
+                fs::create_dir(path).unwrap();
+            },
+        ] {
+            assert_eq!(scene.store.runs_with_stale_files().await.unwrap(), [], "{of}");
+            spoil(&path);
+            let stale = scene.store.runs_with_stale_files().await.unwrap();
+            assert_eq!(stale, [scene.run.id().clone()], "{of}");
+            if path.is_dir() {
+                fs::remove_dir(&path).unwrap();
+            }
+            scene.write().await;
+            assert_eq!(fs::read(&path).unwrap(), before, "{of}");
+        }
+    }
+    fs::write(scene.path("01-research/research.md"), "Bees like").unwrap();
+    assert_eq!(scene.store.runs_with_stale_files().await.unwrap(), [scene.run.id().clone()]);
+}
+
+#[tokio::test]
+async fn what_a_retry_took_back_is_not_missed() {
+    let mut scene = Scene::new().await;
+    scene.start(0).await;
+    scene.finish(0, "first").await;
+    scene.decide(Verdict::Rejected).await;
+    scene.give(retry(None)).await;
+    scene.write().await;
+    assert_eq!(scene.store.runs_with_stale_files().await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn a_crash_in_the_middle_of_writing_leaves_old_or_new_files_and_a_mark() {
     let mut scene = Scene::new().await;
     scene.start(0).await;
