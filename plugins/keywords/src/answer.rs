@@ -1,40 +1,75 @@
 //! The answer as models really give it: other names for fields, capital letters, numbers for words.
+//!
+//! Does not judge a keyword. Invariant: a field that is there under two names is read once, under the first of them.
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 #[derive(Debug, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub(crate) struct Answer {
-    #[serde(default, alias = "notes", alias = "comment")]
-    pub(crate) note: Option<String>,
-    #[serde(alias = "primary_keywords", alias = "primaryKeywords", alias = "Primary")]
+    pub(crate) note: String,
     pub(crate) primary: Vec<Said>,
-    #[serde(
-        default,
-        alias = "secondary_keywords",
-        alias = "secondaryKeywords",
-        alias = "Secondary"
-    )]
     pub(crate) secondary: Vec<Said>,
-    #[serde(
-        default,
-        alias = "long_tail_keywords",
-        alias = "longTail",
-        alias = "long-tail",
-        alias = "longTailKeywords",
-        alias = "longtail"
-    )]
     pub(crate) long_tail: Vec<Said>,
 }
 
-/// A keyword, as it was said. All fields are optional, so that one bad keyword does not cost the others.
+/// A keyword, as it was said. Everything can be missing, so that one bad keyword does not cost the others.
 #[derive(Debug, Deserialize)]
+#[serde(from = "Value")]
 pub(crate) struct Said {
-    #[serde(default, alias = "term", alias = "phrase", alias = "query", alias = "name")]
-    pub(crate) keyword: Option<String>,
-    #[serde(default, alias = "search_intent", alias = "searchIntent")]
+    pub(crate) keyword: String,
     pub(crate) intent: Value,
-    #[serde(default)]
     pub(crate) priority: Value,
-    #[serde(default, alias = "reason", alias = "why", alias = "reasoning")]
-    pub(crate) rationale: Option<String>,
+    pub(crate) rationale: String,
+}
+
+impl TryFrom<Map<String, Value>> for Answer {
+    type Error = String;
+
+    fn try_from(fields: Map<String, Value>) -> Result<Self, String> {
+        let list = |names: &[&str]| {
+            let list = match field(&fields, names) {
+                Value::Null => return Ok(Vec::new()),
+                list => serde_json::from_value(list),
+            };
+            list.map_err(|error| format!("`{}`: {error}", names[0]))
+        };
+        let primary = ["primary", "primarykeywords"];
+        if field(&fields, &primary).is_null() {
+            return Err("missing field `primary`".to_owned());
+        }
+        Ok(Self {
+            note: text(&field(&fields, &["note", "notes", "comment"])),
+            primary: list(&primary)?,
+            secondary: list(&["secondary", "secondarykeywords"])?,
+            long_tail: list(&["longtail", "longtailkeywords"])?,
+        })
+    }
+}
+
+impl From<Value> for Said {
+    fn from(said: Value) -> Self {
+        let fields = match said {
+            Value::Object(fields) => fields,
+            keyword => Map::from_iter([("keyword".to_owned(), keyword)]),
+        };
+        Self {
+            keyword: text(&field(&fields, &["keyword", "term", "phrase", "query", "name"])),
+            intent: field(&fields, &["intent", "searchintent"]),
+            priority: field(&fields, &["priority"]),
+            rationale: text(&field(&fields, &["rationale", "reason", "why", "reasoning"])),
+        }
+    }
+}
+
+/// What stands under the first of the names. Capital letters and what parts words make no difference.
+fn field(fields: &Map<String, Value>, names: &[&str]) -> Value {
+    let folded = |key: &str| key.replace(['_', '-', ' '], "").to_lowercase();
+    let find =
+        |name: &&str| fields.iter().find(|(key, value)| folded(key) == **name && !value.is_null());
+    names.iter().find_map(find).map(|(_, value)| value.clone()).unwrap_or_default()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }

@@ -10,7 +10,9 @@ const ROLE: &str = "You are a search strategist who plans pages for small brands
     keywords into pages, and a program that reads your JSON. A keyword that nobody would type, or that this brand \
     cannot win, wastes a page.";
 
-const RULES: [&str; 6] = [
+const RULES: [&str; 7] = [
+    "The names of the fields and the values of intent and priority stay in English, exactly as given, whatever the \
+     language of the keywords.",
     "Write keywords as people type them: small letters where the language allows, no punctuation, two to seven words for \
      the long tail.",
     "Choose by what the positioning can win, not by size. You have no search volumes: never state any.",
@@ -41,10 +43,11 @@ pub(crate) fn build(
 fn task(settings: &Settings, counts: Counts) -> String {
     let Counts { primary, secondary, long_tail } = counts;
     let mut task = format!(
-        "Choose search keywords for the offer in the request, on the ground of research and positioning:\n\
-         - primary: at most {primary}, what the most important pages are about, the most important first;\n\
-         - secondary: at most {secondary}, what supports them;\n\
-         - long_tail: at most {long_tail}, questions and precise wishes.\n\
+        "Choose search keywords for the offer in the request, on the ground of research and positioning. Aim at these \
+         counts and never go over them; give fewer only where more would be weak:\n\
+         - primary: {primary}, what the most important pages are about, the most important first;\n\
+         - secondary: {secondary}, what supports them;\n\
+         - long_tail: {long_tail}, questions and precise wishes.\n\
          In `note`, say in one or two sentences how to use the list."
     );
     if !settings.market.trim().is_empty() {
@@ -60,7 +63,10 @@ fn task(settings: &Settings, counts: Counts) -> String {
         ));
     }
     if !settings.avoid.is_empty() {
-        task.push_str(&format!("\nNo keyword may contain: {}.", settings.avoid.join("; ")));
+        task.push_str(&format!(
+            "\nAs whole words, no keyword may contain: {}.",
+            settings.avoid.join("; ")
+        ));
     }
     task
 }

@@ -20,6 +20,11 @@ const NOTE_BYTES_MAX: usize = 1000;
 /// How many bad keywords are named to the model; more would bury the reason.
 const NAMED_COUNT_MAX: usize = 10;
 
+/// More than one of this many keywords without an intent, and the answer is refused.
+const UNUSABLE_PART: usize = 4;
+/// The intents, as the model is told.
+const INTENTS: &str = "informational, navigational, commercial, transactional";
+
 /// What the searcher wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,22 +69,33 @@ pub(crate) fn read(answer: &str, settings: &Settings) -> Result<Chosen, StageErr
     let primary = sieve.keep(answer.primary, counts.primary);
     let secondary = sieve.keep(answer.secondary, counts.secondary);
     let long_tail = sieve.keep(answer.long_tail, counts.long_tail);
-    sieve.finish()?;
+    let kept_count = primary.len() + secondary.len() + long_tail.len();
+    sieve.finish(kept_count)?;
     if primary.is_empty() {
-        return Err(StageError::invalid_output(
-            "keywords_missing",
-            "`primary` has no keyword that can be used; give at least one that is not empty and has none of the words \
-             to avoid",
-        ));
+        return Err(missing("`primary` has"));
     }
-    let note = text::one_line(answer.note.as_deref().unwrap_or_default(), NOTE_BYTES_MAX);
+    if secondary.is_empty() && long_tail.is_empty() {
+        return Err(missing("`secondary` and `long_tail` have"));
+    }
+    let note = text::one_line(&answer.note, NOTE_BYTES_MAX);
     Ok(Chosen { note, market: settings.market.trim().to_owned(), primary, secondary, long_tail })
+}
+
+fn missing(groups: &str) -> StageError {
+    StageError::invalid_output(
+        "keywords_missing",
+        format!(
+            "{groups} no keyword that can be used; give some that are not empty, not said before, have an intent of \
+             {INTENTS}, and none of the words to avoid"
+        ),
+    )
 }
 
 /// Cleans keywords and remembers over all kinds what it saw.
 struct Sieve {
     seen: HashSet<String>,
-    avoided: Vec<String>,
+    /// The words of each text to avoid.
+    avoided: Vec<Vec<String>>,
     dropped_count: usize,
     without_intent: Vec<String>,
 }
@@ -89,8 +105,8 @@ impl Sieve {
         let avoided = settings
             .avoid
             .iter()
-            .map(|word| word.trim().to_lowercase())
-            .filter(|word| !word.is_empty());
+            .map(|avoided| text::words(avoided))
+            .filter(|words| !words.is_empty());
         Self {
             seen: HashSet::new(),
             avoided: avoided.collect(),
@@ -114,9 +130,11 @@ impl Sieve {
     }
 
     fn cleaned(&mut self, said: &Said) -> Option<Keyword> {
-        let keyword = clean(said.keyword.as_deref().unwrap_or_default());
+        let keyword = clean(&said.keyword);
         let folded = keyword.to_lowercase();
-        let is_avoided = self.avoided.iter().any(|word| folded.contains(word.as_str()));
+        let words = text::words(&keyword);
+        let has = |avoided: &Vec<String>| words.windows(avoided.len()).any(|part| part == avoided);
+        let is_avoided = self.avoided.iter().any(has);
         if keyword.is_empty()
             || keyword.len() > KEYWORD_BYTES_MAX
             || is_avoided
@@ -128,32 +146,32 @@ impl Sieve {
             self.without_intent.push(keyword);
             return None;
         };
-        let rationale =
-            text::one_line(said.rationale.as_deref().unwrap_or_default(), RATIONALE_BYTES_MAX);
+        let rationale = text::one_line(&said.rationale, RATIONALE_BYTES_MAX);
         Some(Keyword { keyword, intent, priority: priority(&said.priority), rationale })
     }
 
-    fn finish(self) -> Result<(), StageError> {
-        if !self.without_intent.is_empty() {
-            let named: Vec<String> = self
-                .without_intent
-                .iter()
-                .take(NAMED_COUNT_MAX)
-                .map(|keyword| format!("`{keyword}`"))
-                .collect();
+    /// Logs what was dropped.
+    ///
+    /// # Errors
+    /// If so many have no intent that the model did not understand what it is.
+    fn finish(self, kept_count: usize) -> Result<(), StageError> {
+        let count = self.without_intent.len();
+        let named = self.without_intent.iter().take(NAMED_COUNT_MAX);
+        let named: Vec<String> = named.map(|keyword| format!("`{keyword}`")).collect();
+        let named = named.join(", ");
+        if count * UNUSABLE_PART > kept_count + count {
             return Err(StageError::invalid_output(
                 "intent_unknown",
-                format!(
-                    "{count} keywords have no intent of informational, navigational, commercial, transactional: {named}",
-                    count = self.without_intent.len(),
-                    named = named.join(", ")
-                ),
+                format!("{count} keywords have no intent of {INTENTS}: {named}"),
             ));
+        }
+        if count > 0 {
+            log::warn("keywords dropped: the intent is unknown", &[("keywords", &named)]);
         }
         if self.dropped_count > 0 {
             let count = self.dropped_count.to_string();
             log::info(
-                "keywords dropped: empty, twice, to avoid, or over the bounds",
+                "keywords dropped: empty, twice, to avoid, without intent, or over the bounds",
                 &[("count", &count)],
             );
         }
@@ -169,7 +187,8 @@ fn clean(keyword: &str) -> String {
     trimmed.to_owned()
 }
 
-/// Models write `Informational`, `info`, `commercial investigation`, or a list of several, of which the first counts.
+/// Models write `Informational`, `info`, `kommerziell`, `commercial investigation`, or a list of several, of which the
+/// first counts.
 fn intent(said: &Value) -> Option<Intent> {
     let word = match said {
         Value::String(word) => word.trim().to_lowercase(),
@@ -179,7 +198,8 @@ fn intent(said: &Value) -> Option<Intent> {
     let known = [
         ("info", Intent::Informational),
         ("nav", Intent::Navigational),
-        ("comm", Intent::Commercial),
+        ("com", Intent::Commercial),
+        ("kom", Intent::Commercial),
         ("trans", Intent::Transactional),
     ];
     known.into_iter().find(|(start, _)| word.starts_with(start)).map(|(_, intent)| intent)
@@ -193,10 +213,10 @@ fn priority(said: &Value) -> Priority {
         _ => String::new(),
     };
     match word.as_str() {
-        "high" | "highest" | "very high" | "critical" | "must" | "1" | "p0" | "p1" => {
-            Priority::High
-        }
-        "low" | "lowest" | "very low" | "3" | "4" | "5" | "p3" | "p4" => Priority::Low,
+        "high" | "highest" | "very high" | "critical" | "must" | "1" | "p0" | "p1" | "hoch"
+        | "alta" | "haute" => Priority::High,
+        "low" | "lowest" | "very low" | "3" | "4" | "5" | "p3" | "p4" | "niedrig" | "baja"
+        | "baixa" | "basse" => Priority::Low,
         _ => Priority::Medium,
     }
 }
@@ -242,14 +262,16 @@ mod tests {
         assert_eq!(chosen.note, "Use well.");
         assert_eq!(
             log::take(),
-            ["info: keywords dropped: empty, twice, to avoid, or over the bounds count=4"]
+            [
+                "info: keywords dropped: empty, twice, to avoid, without intent, or over the bounds count=4"
+            ]
         );
     }
 
     #[test]
     fn no_kind_has_more_keywords_than_the_settings_allow() {
         let many: Vec<Value> = (0..50).map(|number| said(&format!("honey {number}"))).collect();
-        let answer = json!({ "primary": many, "secondary": [], "long_tail": [] });
+        let answer = json!({ "primary": many, "secondary": [said("city")], "long_tail": [] });
         let chosen =
             read(&answer.to_string(), &settings(json!({"keyword_count_max": 12}))).unwrap();
         assert_eq!(words(&chosen.primary), ["honey 0", "honey 1"]);
@@ -266,9 +288,15 @@ mod tests {
 
     #[test]
     fn words_to_avoid_are_kept_out() {
-        let answer = json!({ "primary": [said("acme honey"), said("raw honey")] });
-        let chosen = read(&answer.to_string(), &settings(json!({"avoid": ["ACME "]}))).unwrap();
-        assert_eq!(words(&chosen.primary), ["raw honey"]);
+        let said_primary = [said("acme honey"), said("acme-honey"), said("acmeology of honey")];
+        let answer = json!({
+            "primary": said_primary,
+            "secondary": [said("the big bee honey"), said("bee big honey"), said("城市蜂蜜"), said("bigbee honey")],
+        });
+        let avoid = settings(json!({"avoid": ["ACME ", "Big Bee", "蜂蜜", "!"]}));
+        let chosen = read(&answer.to_string(), &avoid).unwrap();
+        assert_eq!(words(&chosen.primary), ["acmeology of honey"]);
+        assert_eq!(words(&chosen.secondary), ["bee big honey", "bigbee honey"]);
     }
 
     #[test]
@@ -291,6 +319,42 @@ mod tests {
     }
 
     #[test]
+    fn a_field_under_two_names_is_read_once() {
+        let twice = json!({
+            "keyword": "raw honey", "name": "Raw", "intent": "info", "reason": "Short.", "rationale": "Long.",
+        });
+        let answer =
+            json!({ "primary": [twice], "primary_keywords": [], "Long-Tail": [said("a")] });
+        let chosen = read(&answer.to_string(), &Settings::default()).unwrap();
+        assert_eq!(chosen.primary[0].keyword, "raw honey");
+        assert_eq!(chosen.primary[0].rationale, "Long.");
+        assert_eq!(words(&chosen.long_tail), ["a"]);
+    }
+
+    #[test]
+    fn words_of_other_languages_are_understood() {
+        let said = |keyword: &str, intent: &str, priority: &str| json!({ "keyword": keyword, "intent": intent, "priority": priority });
+        let answer = json!({
+            "primary": [said("a", "transaktional", "niedrig"), said("b", "Kommerziell", "Hoch")],
+            "secondary": [said("c", "informativo", "baja"), said("d", "comercial", "alta"), said("e", "navigationnelle", "haute")],
+        });
+        let chosen = read(&answer.to_string(), &Settings::default()).unwrap();
+        assert_eq!(words(&chosen.primary), ["b", "a"]);
+        assert_eq!(words(&chosen.secondary), ["d", "e", "c"]);
+        assert_eq!(chosen.primary[0].intent, Intent::Commercial);
+    }
+
+    #[test]
+    fn a_few_unknown_intents_cost_only_their_keywords() {
+        let odd = json!({ "keyword": "odd", "intent": "curious" });
+        let answer = json!({ "primary": [said("a"), odd, "bare"], "secondary": [said("b"), said("c"), said("d"), said("e"), said("f")] });
+        let chosen = read(&answer.to_string(), &Settings::default()).unwrap();
+        assert_eq!(words(&chosen.primary), ["a"]);
+        let log = log::take();
+        assert_eq!(log[0], "warn: keywords dropped: the intent is unknown keywords=`odd`, `bare`");
+    }
+
+    #[test]
     fn keywords_without_an_intent_are_named() {
         let answer =
             json!({ "primary": [said("a"), { "keyword": "raw honey", "intent": "curious" }] });
@@ -301,12 +365,17 @@ mod tests {
     #[test]
     fn a_list_without_a_primary_keyword_is_refused() {
         refused(&json!({ "primary": [], "secondary": [said("a")] }), "keywords_missing");
+        let message = refused(
+            &json!({ "primary": [said("a")], "secondary": [said("a")] }),
+            "keywords_missing",
+        );
+        assert!(message.starts_with("`secondary` and `long_tail` have no keyword"), "{message}");
         refused(&json!({ "keywords": [said("a")] }), "json_mismatch");
     }
 
     #[test]
     fn a_sentence_is_no_keyword() {
-        let answer = json!({ "primary": [said(&"long ".repeat(40)), said("short")] });
+        let answer = json!({ "primary": [said(&"long ".repeat(40)), said("short")], "secondary": [said("b")] });
         let chosen = read(&answer.to_string(), &Settings::default()).unwrap();
         assert_eq!(words(&chosen.primary), ["short"]);
     }

@@ -60,7 +60,7 @@ pub(crate) fn schema() -> Value {
                 "items": { "type": "string", "minLength": 1, "maxLength": 100 },
             },
             "avoid": {
-                "description": "Words that no keyword may have, e.g. names of competitors.",
+                "description": "Words that no keyword may have, e.g. names of competitors. They match whole words, also several in a row, and never parts of words.",
                 "type": "array", "maxItems": 100, "default": [],
                 "items": { "type": "string", "minLength": 1, "maxLength": 100 },
             },

@@ -62,13 +62,20 @@ fn the_prompt_asks_for_json_within_the_bounds() {
 
     let question = &request.messages[1].content;
     for expected in [
-        "primary: at most 2,",
+        "primary: 2,",
+        "secondary: 4,",
+        "long_tail: 6,",
         "local market is Cologne, Germany.",
         "fit: city honey.",
         "may contain: acme.",
     ] {
         assert!(question.contains(expected), "{expected}\n{question}");
     }
+    let rules = &request.messages[0].content;
+    assert!(
+        rules.contains("the values of intent and priority stay in English, exactly as given"),
+        "{rules}"
+    );
 }
 
 #[test]

@@ -65,6 +65,14 @@ fn a_refusal_of_the_model_fails_the_stage_after_two_questions() {
 }
 
 #[test]
+fn only_what_a_decision_rests_on_is_marked_as_an_assumption() {
+    let request = Research::build_prompt(&context()).unwrap();
+    let rules = &request.messages[0].content;
+    let rule = "in the language of the answer, only what neither of them supports and a decision would rest on.";
+    assert!(rules.contains(rule), "{rules}");
+}
+
+#[test]
 fn settings_reach_the_prompt() {
     let settings = json!({"depth": "deep", "competitor_count_max": 3, "region": "Cologne", "focus": "Is it a gift?"});
     let request = Research::build_prompt(&context().with_settings(&settings)).unwrap();

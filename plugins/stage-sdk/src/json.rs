@@ -1,7 +1,7 @@
 //! Finding the JSON in a chatty answer.
 //!
-//! Models wrap JSON in fences and sentences, and leave a comma before a closing bracket. Both are forgiven; a missing
-//! bracket or quote is not, because guessing where it belongs would change what the model said.
+//! Models wrap JSON in fences and sentences, write comments into it, and leave a comma before a closing bracket. That is
+//! forgiven; a missing bracket or quote is not, because guessing where it belongs would change what the model said.
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -12,29 +12,41 @@ use crate::text::without_thoughts;
 /// little; real answers have theirs among the first few.
 const START_COUNT_MAX: usize = 16;
 
-/// Reads the answer as the author's type, from the first JSON object in it that fits.
+/// Reads the answer as the author's type, from the first JSON object in it that fits, alone or as the only member of an
+/// object around it.
 ///
 /// # Errors
-/// [`StageError::InvalidOutput`] with the code `not_json` if there is no object, or `json_mismatch` with the place where
-/// the largest one does not fit.
+/// [`StageError::InvalidOutput`] with the code `not_json` if there is no object, `json_broken` with the place where it is
+/// not well formed, or `json_mismatch` with the place where the largest one does not fit.
 pub fn parse<T: DeserializeOwned>(answer: &str) -> Result<T, StageError> {
+    let (objects, broken) = scan(without_thoughts(answer));
     let mut largest: Option<(usize, serde_json::Error)> = None;
-    for object in objects(without_thoughts(answer)) {
+    for object in objects {
         let size = object.to_string().len();
-        match serde_json::from_value(object) {
+        let wrapped = wrapped(&object).cloned();
+        let error = match serde_json::from_value(object) {
             Ok(parsed) => return Ok(parsed),
-            Err(error) if largest.as_ref().is_none_or(|(largest_size, _)| *largest_size < size) => {
-                largest = Some((size, error));
-            }
-            Err(_) => {}
+            Err(error) => error,
+        };
+        if let Some(Ok(parsed)) = wrapped.map(serde_json::from_value) {
+            return Ok(parsed);
+        }
+        if largest.as_ref().is_none_or(|(largest_size, _)| *largest_size < size) {
+            largest = Some((size, error));
         }
     }
-    Err(match largest {
-        Some((_, error)) => StageError::invalid_output(
+    Err(match (broken, largest) {
+        (Some(error), _) => StageError::invalid_output(
+            "json_broken",
+            format!(
+                "the JSON is not well formed, counted from its first brace: {error}; check quotes, commas and brackets"
+            ),
+        ),
+        (None, Some((_, error))) => StageError::invalid_output(
             "json_mismatch",
             format!("the JSON does not have the form that was asked for: {error}"),
         ),
-        None => StageError::invalid_output(
+        (None, None) => StageError::invalid_output(
             "not_json",
             "the answer has no complete JSON object; answer with one JSON object alone",
         ),
@@ -43,29 +55,58 @@ pub fn parse<T: DeserializeOwned>(answer: &str) -> Result<T, StageError> {
 
 /// The JSON objects in a text, in their order; those inside of an object do not count again.
 pub fn objects(text: &str) -> Vec<Value> {
+    scan(text).0
+}
+
+/// The objects, and what is wrong with one before them that is not well formed: they are then parts of it.
+fn scan(text: &str) -> (Vec<Value>, Option<serde_json::Error>) {
     let mut found = Vec::new();
+    let mut broken = None;
     let mut from = 0;
     for _ in 0..START_COUNT_MAX {
         let Some(start) = text[from..].find('{').map(|at| from + at) else { break };
         match object_at(&text[start..]) {
-            Some((object, len)) => {
+            Ok((object, len)) => {
                 found.push(object);
                 from = start + len;
             }
-            None => from = start + 1,
+            Err(error) => {
+                if found.is_empty() && broken.is_none() && begins_like_json(&text[start..]) {
+                    broken = Some(error);
+                }
+                from = start + 1;
+            }
         }
     }
-    found
+    (found, broken)
 }
 
-fn object_at(text: &str) -> Option<(Value, usize)> {
+/// Whether a text from its brace on is meant as JSON, unlike `{placeholder}`.
+fn begins_like_json(text: &str) -> bool {
+    text[1..].trim_start().starts_with(['"', '\'', '/'])
+}
+
+/// What an object has as its only member, if that is an object.
+fn wrapped(object: &Value) -> Option<&Value> {
+    let members = object.as_object().filter(|members| members.len() == 1)?;
+    members.values().next().filter(|member| member.is_object())
+}
+
+/// The object at the start of a text, and its length there. Tried again without comments and commas too many.
+fn object_at(text: &str) -> Result<(Value, usize), serde_json::Error> {
+    first_value(text).or_else(|error| {
+        if begins_like_json(text) {
+            first_value(&without_commas_too_many(&without_comments(text)))
+        } else {
+            Err(error)
+        }
+    })
+}
+
+fn first_value(text: &str) -> Result<(Value, usize), serde_json::Error> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-    if let Some(Ok(value)) = values.next() {
-        return Some((value, values.byte_offset()));
-    }
-    let len = balanced_len(text)?;
-    let value = serde_json::from_str(&without_trailing_commas(&text[..len])).ok()?;
-    Some((value, len))
+    let value = values.next().expect("the text begins with a brace")?;
+    Ok((value, values.byte_offset()))
 }
 
 /// Walks the characters of JSON text and tells which of them stand outside of strings.
@@ -84,26 +125,41 @@ fn outside_of_strings(text: &str) -> impl Iterator<Item = (usize, char, bool)> {
     })
 }
 
-fn balanced_len(text: &str) -> Option<usize> {
-    let mut depth = 0usize;
-    for (at, letter, outside) in outside_of_strings(text) {
-        match letter {
-            '{' | '[' if outside => depth += 1,
-            '}' | ']' if outside => depth = depth.checked_sub(1)?,
-            _ => {}
-        }
-        if depth == 0 {
-            return Some(at + letter.len_utf8());
-        }
+/// The text with blanks for `// comments` and `/* comments */`, as long as before, so that places stay what they are.
+fn without_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((at, end_mark)) = comment(rest) {
+        let end = rest[at + 2..].find(end_mark).map_or(rest.len(), |end| at + 2 + end);
+        // The line feed ends the comment and is no part of it.
+        let end = if end_mark == "\n" { end } else { rest.len().min(end + end_mark.len()) };
+        out.push_str(&rest[..at]);
+        out.extend(rest[at..end].bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
+        rest = &rest[end..];
     }
-    None
+    out + rest
 }
 
-fn without_trailing_commas(text: &str) -> String {
+/// Where the first comment of a text begins, and what ends it.
+fn comment(text: &str) -> Option<(usize, &'static str)> {
+    outside_of_strings(text).filter(|(_, letter, outside)| *outside && *letter == '/').find_map(
+        |(at, ..)| match text.as_bytes().get(at + 1)? {
+            b'/' => Some((at, "\n")),
+            b'*' => Some((at, "*/")),
+            _ => None,
+        },
+    )
+}
+
+/// The text with a blank for each comma before a closing bracket.
+fn without_commas_too_many(text: &str) -> String {
     let closes = |rest: &str| rest.trim_start().starts_with(['}', ']']);
     outside_of_strings(text)
-        .filter(|(at, letter, outside)| !(*outside && *letter == ',' && closes(&text[at + 1..])))
-        .map(|(_, letter, _)| letter)
+        .map(
+            |(at, letter, outside)| {
+                if outside && letter == ',' && closes(&text[at + 1..]) { ' ' } else { letter }
+            },
+        )
         .collect()
 }
 
@@ -161,9 +217,35 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         refused("I cannot do that.", "not_json");
-        refused(r#"{"count": 3"#, "not_json");
         let message = refused(r#"{"count": "three"}"#, "json_mismatch");
         assert!(message.contains("invalid type: string \"three\""), "{message}");
+    }
+
+    #[test]
+    fn comments_are_forgiven_but_not_inside_of_strings() {
+        reads("{ // don't {count}\n \"count\": 5, /* the \"last\",\n one */ }", 5);
+        let found = objects(
+            r#"{"url": "https://a/*b*/", // c
+            "n": 1,}"#,
+        );
+        assert_eq!(found, [json!({"url": "https://a/*b*/", "n": 1})]);
+        assert_eq!(objects("{\"a\": 1} /* never closed"), [json!({"a": 1})]);
+    }
+
+    #[test]
+    fn an_object_around_the_object_is_taken_off_once() {
+        reads(r#"{"result": {"count": 6}}"#, 6);
+        refused(r#"{"result": {"answer": {"count": 6}}}"#, "json_mismatch");
+        refused(r#"{"result": {"count": 6}, "more": 1}"#, "json_mismatch");
+    }
+
+    #[test]
+    fn json_that_is_not_well_formed_is_told_from_json_of_another_form() {
+        let message = refused(r#"{"count": 3"#, "json_broken");
+        assert!(message.contains("EOF while parsing an object at line 1 column 11"), "{message}");
+        refused(r#"{"bees": [{"name": "Ann"}, {"name": "Bo" "age": 2}]}"#, "json_broken");
+        refused(r#"Use {placeholder}: {"name": "Ann"}"#, "json_mismatch");
+        reads(r#"{"count": } Sorry: {"count": 3}"#, 3);
     }
 
     #[test]

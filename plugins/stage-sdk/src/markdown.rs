@@ -107,12 +107,12 @@ pub fn unwrap_fence(answer: &str) -> &str {
     }
 }
 
-/// The heading in lower case, without numbering and punctuation, words joined by `_`: `2. Tone & style` is
-/// `tone_and_style`. For comparing headings, and as a key in JSON.
+/// The heading in lower case, without numbering, apostrophes and punctuation, words joined by `_`: `2. Tone & style` is
+/// `tone_and_style`, `Don't` is `dont`. For comparing headings, and as a key in JSON.
 pub fn slug(heading: &str) -> String {
     let heading = heading
         .trim_start_matches(|letter: char| letter.is_ascii_digit() || ".)# *_".contains(letter));
-    let words = heading.replace('&', " and ").to_lowercase();
+    let words = heading.replace('&', " and ").replace(['\'', '’', 'ʼ', '`'], "").to_lowercase();
     let words =
         words.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("_")
@@ -184,6 +184,10 @@ mod tests {
         {
             assert_eq!(slug(heading), "tone_and_style");
         }
+        assert_eq!(
+            (slug("Do and don't"), slug("DO & don’t")),
+            ("do_and_dont".into(), "do_and_dont".into())
+        );
     }
 
     #[test]

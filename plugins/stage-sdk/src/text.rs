@@ -8,6 +8,15 @@ const BYTES_PER_TOKEN: usize = 4;
 /// The mark of a cut text.
 const ELLIPSIS: &str = "…";
 
+/// What a full stop belongs to when it follows these, in small letters.
+const ABBREVIATIONS: [&str; 16] = [
+    "dr", "prof", "mr", "mrs", "ms", "st", "vs", "inc", "ltd", "approx", "ca", "bzw", "ggf",
+    "inkl", "evtl", "nr",
+];
+
+/// Longest part of an abbreviation with dots inside, such as `Ph.D.`, in characters. `honey.com.` ends a sentence.
+const ABBREVIATED_CHARS_MAX: usize = 2;
+
 /// How many words a text has. Chinese, Japanese and Korean characters count as one word each, since no blanks part them.
 pub fn word_count(text: &str) -> usize {
     text.split(|letter: char| letter.is_whitespace())
@@ -22,6 +31,20 @@ pub fn word_count(text: &str) -> usize {
 
 fn is_ideograph(letter: char) -> bool {
     matches!(letter, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}')
+}
+
+/// The words of a text in small letters, without punctuation. Ideographs are a word each.
+pub fn words(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for letter in text.chars().flat_map(char::to_lowercase) {
+        match words.last_mut() {
+            Some(word) if letter.is_alphanumeric() && !is_ideograph(letter) => word.push(letter),
+            _ if is_ideograph(letter) => words.extend([letter.to_string(), String::new()]),
+            _ => words.push(String::new()),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// About how many tokens a text has.
@@ -66,7 +89,8 @@ pub fn first_paragraph(markdown: &str) -> Option<&str> {
     prose.or_else(|| paragraphs.next()?.lines().next())
 }
 
-/// The first sentence of a text, on one line. It does not end where a small letter or a digit follows, as after `e.g.`.
+/// The first sentence of a text, on one line. It does not end where a small letter or a digit follows, as after `e.g.`,
+/// nor after an abbreviation, an initial, or a number of a day.
 pub fn first_sentence(text: &str, bytes_max: usize) -> String {
     let line = one_line(text, usize::MAX);
     let ends =
@@ -76,12 +100,27 @@ pub fn first_sentence(text: &str, bytes_max: usize) -> String {
         let after = rest.trim_start_matches(['"', '”', '»', ')', '*', '_']);
         after.is_empty()
             || (after.starts_with(' ')
+                && !is_abbreviated(&line[..*end])
                 && after
                     .trim_start()
                     .starts_with(|next: char| !next.is_lowercase() && !next.is_numeric()))
             || line[..*end].ends_with(['。', '！', '？'])
     });
     cut(sentence_end.map_or(line.as_str(), |end| &line[..end]), bytes_max)
+}
+
+/// Whether a text ends with a full stop that ends no sentence: `Dr.`, `U.S.`, `z.`, `3.`.
+fn is_abbreviated(text: &str) -> bool {
+    let Some(text) = text.strip_suffix('.') else { return false };
+    let word = text.rsplit(char::is_whitespace).next().unwrap_or(text).to_lowercase();
+    let word = word.trim_start_matches(|letter: char| !letter.is_alphanumeric());
+    let is_short = |part: &str, chars_max: usize| {
+        (1..=chars_max).contains(&part.chars().count()) && part.chars().all(char::is_alphabetic)
+    };
+    let is_number = word.len() <= 2 && word.parse::<u8>().is_ok();
+    let has_dots =
+        word.contains('.') && word.split('.').all(|part| is_short(part, ABBREVIATED_CHARS_MAX));
+    is_number || has_dots || is_short(word, 1) || ABBREVIATIONS.contains(&word)
 }
 
 #[cfg(test)]
@@ -93,6 +132,11 @@ mod tests {
         assert_eq!(word_count("Honey, straight from the roof."), 5);
         assert_eq!(word_count("  \n — "), 0);
         assert_eq!(word_count("蜂蜜 from Köln"), 4);
+    }
+
+    #[test]
+    fn words_are_found_without_punctuation() {
+        assert_eq!(words("Raw-Honey, 蜂蜜!"), ["raw", "honey", "蜂", "蜜"]);
     }
 
     #[test]
@@ -125,6 +169,15 @@ mod tests {
             first_sentence("Honey, e.g. 1.5 kg of it. Then more.", 100),
             "Honey, e.g. 1.5 kg of it."
         );
+        for sentence in [
+            "Honey, z. B. Linde, for U.S. Midwest cooks.",
+            "City honey vs. Acme, says Dr. Ann of Bee Inc. Cologne.",
+            "It opens on 3. Mai for (ca. Fifty) cooks.",
+            "See honey.com.",
+            "It was founded in 2019.",
+        ] {
+            assert_eq!(first_sentence(&format!("{sentence} Then more."), 100), sentence);
+        }
         assert_eq!(first_sentence("No end", 100), "No end");
         assert_eq!(first_sentence("蜂蜜。好。", 100), "蜂蜜。");
     }

@@ -49,10 +49,10 @@ fn the_foundation_stack_asks_after_each_of_its_first_four_stages() {
 fn the_express_asks_once() {
     assert_snapshot!(lines(&resolve("foundation_express")), @r#"
     research | research@1.0.0 | {"competitor_count_max":3,"depth":"brief","language":""} |  | gate: - | scripted/scripted-default
-    brand-voice | brand-voice@1.0.0 | {"language":"","word_count_max":500} |  | gate: - | scripted/scripted-default
-    positioning | positioning@1.0.0 | {"language":"","word_count_max":500} |  | gate: Is this the place in the market that the brand should take? Nothing else will be asked. | scripted/scripted-default
+    brand-voice | brand-voice@1.0.0 | {"language":"","word_count_max":700} |  | gate: - | scripted/scripted-default
+    positioning | positioning@1.0.0 | {"language":"","word_count_max":700} |  | gate: Is this the place in the market that the brand should take? Nothing else will be asked. | scripted/scripted-default
     keywords | keywords@1.0.0 | {"keyword_count_max":12,"market":"","seed_keywords":[]} |  | gate: - | scripted/scripted-default
-    foundation-brief | foundation-brief@1.0.0 | {"language":"","word_count_max":700} |  | gate: - | scripted/scripted-default
+    foundation-brief | foundation-brief@1.0.0 | {"language":"","word_count_max":1000} |  | gate: - | scripted/scripted-default
     "#);
 }
 
@@ -62,7 +62,7 @@ fn the_local_market_gives_every_stage_its_skill() {
     research | research@1.0.0 | {"competitor_count_max":8,"depth":"standard","language":""} | local_market | gate: required | scripted/scripted-default
     brand-voice | brand-voice@1.0.0 | {"language":"","word_count_max":1000} | local_market | gate: required | scripted/scripted-default
     positioning | positioning@1.0.0 | {"language":"","word_count_max":1000} | local_market | gate: required | scripted/scripted-default
-    keywords | keywords@1.0.0 | {"keyword_count_max":50,"market":"the town and region that the request names","seed_keywords":[]} | local_market | gate: Would people of the place search with these words? | scripted/scripted-default
+    keywords | keywords@1.0.0 | {"keyword_count_max":50,"market":"","seed_keywords":[]} | local_market | gate: Would people of the place search with these words? | scripted/scripted-default
     foundation-brief | foundation-brief@1.0.0 | {"language":"","word_count_max":1000} | local_market | gate: - | scripted/scripted-default
     "#);
 }

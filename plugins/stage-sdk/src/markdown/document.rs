@@ -1,26 +1,54 @@
 //! A document with the sections that were asked for.
+//!
+//! Finds them by `outline`, cuts the answer there, and cleans what is below. Does not judge what a section says.
+//! Invariant: each required section of a document has text.
+mod outline;
+
 use serde_json::{Map, Value};
 
+use self::outline::{Outline, SECTION_LEVEL, heading_of, outline};
 use super::lines::{Line, classify};
 use super::{normalize, slug, unwrap_fence};
 use crate::{StageError, front_matter, log, text};
 
-/// Level of the sections in a document of ours; the title has level 1.
-const SECTION_LEVEL: u8 = 2;
-/// Bold lines rank behind all headings.
-const BOLD_LEVEL: u8 = 7;
 /// An answer this many times as long as asked for is asked for again; below, a person can live with it.
 const EXCESS_FACTOR_MAX: usize = 3;
-/// What a heading may be followed by when a model repeats what belongs under it.
-const AFTER_HEADING: [char; 6] = ['-', '–', '—', ':', '(', '|'];
 /// How models end an answer when they forget that it is a document. Matched at the start of the last paragraph.
-const CLOSING_REMARKS: [&str; 6] = [
+const CLOSING_REMARKS: [&str; 18] = [
+    "word count:",
+    "wortanzahl:",
+    "wortzahl:",
+    "anzahl der wörter:",
+    "lass mich wissen",
+    "lassen sie mich wissen",
+    "ich hoffe, das",
+    "ich hoffe, dies",
+    "möchten sie, dass ich",
+    "möchtest du, dass ich",
+    "wenn sie möchten",
+    "wenn du möchtest",
     "let me know",
     "would you like",
     "i hope this",
     "feel free to",
     "if you'd like",
     "if you would like",
+];
+/// Longest placeholder, in bytes. What is longer says something.
+const PLACEHOLDER_BYTES_MAX: usize = 120;
+/// What models write where they leave a section to somebody else, as slugs.
+const PLACEHOLDERS: [&str; 11] = [
+    "tbd",
+    "tba",
+    "tbc",
+    "n_a",
+    "na",
+    "see_above",
+    "siehe_oben",
+    "insert",
+    "to_be_determined",
+    "to_be_defined",
+    "to_be_added",
 ];
 
 /// A section of a document.
@@ -45,17 +73,18 @@ pub struct Document {
 
 impl Document {
     /// Finds the required sections in an answer, whatever it wrapped them in: fences, front matter, thoughts, sentences
-    /// before and after, headings of another level, numbered, bold, or in another order.
+    /// before and after, headings of another level, numbered, bold, in another order, or, where all are there in the
+    /// required order, translated.
     ///
     /// # Errors
     /// [`StageError::InvalidOutput`] with the code `section_missing` or `section_empty`; the message names them.
     pub fn read(answer: &str, required: &[&str]) -> Result<Self, StageError> {
         let answer = normalize(unwrap_fence(text::without_thoughts(answer)));
         let body = front_matter::part(&answer).body;
-        let level = section_level(body, required);
-        let (before, bodies) = split(body, level, required);
-        let sections = collect(required, &bodies)?;
-        let (title, lead) = opening(&before);
+        let outline = outline(body, required);
+        let parts = split(body, &outline, required.len());
+        let sections = collect(required, &parts, &outline)?;
+        let (title, lead) = opening(&parts.before);
         Ok(Self { title, lead, sections })
     }
 
@@ -113,58 +142,29 @@ impl Document {
     }
 }
 
-/// Which required section a heading opens.
-fn required_index(heading: &str, required: &[&str]) -> Option<usize> {
-    let found = slug(heading);
-    let exact = required.iter().position(|name| slug(name) == found);
-    exact.or_else(|| {
-        let (start, _) = heading.split_once(AFTER_HEADING)?;
-        required.iter().position(|name| slug(name) == slug(start))
-    })
+/// An answer cut at its sections.
+struct Parts {
+    /// The lines before the first section.
+    before: String,
+    /// Those of each required section. A section that comes twice is joined.
+    bodies: Vec<Option<String>>,
+    /// The section at the end of the answer.
+    last: Option<usize>,
 }
 
-/// The heading on a line, with its level.
-fn heading_of(line: Line<'_>) -> Option<(u8, &str)> {
-    match line {
-        Line::Heading { level, text } => Some((level, text)),
-        Line::Bold { text, .. } => Some((BOLD_LEVEL, text)),
-        Line::Fence { .. } | Line::Code(_) | Line::Blank | Line::Text(_) => None,
-    }
-}
-
-/// The level at which most of the required sections stand; of equal ones the highest.
-fn section_level(text: &str, required: &[&str]) -> u8 {
-    let mut found = [[false; BOLD_LEVEL as usize + 1]; 64];
-    for (level, heading) in classify(text).filter_map(heading_of) {
-        if let Some(index) = required_index(heading, required).filter(|index| *index < found.len())
-        {
-            found[index][usize::from(level)] = true;
-        }
-    }
-    let count = |level: u8| found.iter().filter(|levels| levels[usize::from(level)]).count();
-    (1..=BOLD_LEVEL).rev().max_by_key(|level| count(*level)).unwrap_or(SECTION_LEVEL)
-}
-
-/// The lines before the first section, and those of each section. A section that comes twice is joined.
-fn split(text: &str, section_level: u8, required: &[&str]) -> (String, Vec<Option<String>>) {
-    let mut before = String::new();
-    let mut bodies = vec![None; required.len()];
-    let mut current: Option<usize> = None;
+fn split(text: &str, outline: &Outline, required_count: usize) -> Parts {
+    let mut parts = Parts { before: String::new(), bodies: vec![None; required_count], last: None };
+    let mut opens = outline.opens.iter();
     for line in classify(text) {
-        let heading = heading_of(line);
-        let opened = heading
-            .filter(|(level, _)| *level == section_level)
-            .and_then(|(_, heading)| required_index(heading, required));
-        if opened.is_some() {
-            current = opened;
-        }
-        match current.map(|index| bodies[index].get_or_insert_default()) {
+        let opened = heading_of(line).and_then(|_| opens.next().copied().flatten());
+        parts.last = opened.or(parts.last);
+        match parts.last.map(|section| parts.bodies[section].get_or_insert_default()) {
             Some(_) if opened.is_some() => {}
-            Some(body) => push_line(body, line, |level| level_below(level, section_level)),
-            None => push_line(&mut before, line, |level| level),
+            Some(body) => push_line(body, line, |level| level_below(level, outline.section_level)),
+            None => push_line(&mut parts.before, line, |level| level),
         }
     }
-    (before, bodies)
+    parts
 }
 
 /// The level of a heading inside of a section, when the section itself moves to [`SECTION_LEVEL`].
@@ -185,47 +185,79 @@ fn push_line(out: &mut String, line: Line<'_>, level: impl Fn(u8) -> u8) {
     out.push('\n');
 }
 
-fn collect(required: &[&str], bodies: &[Option<String>]) -> Result<Vec<Section>, StageError> {
-    let pairs = || required.iter().zip(bodies);
-    let missing = pairs().filter(|(_, body)| body.is_none()).map(|(heading, _)| *heading).collect();
-    refuse("section_missing", "missing", missing)?;
-    let sections: Vec<Section> = pairs()
-        .map(|(heading, body)| {
-            let body = normalize(body.as_deref().unwrap_or_default());
-            Section { heading: (*heading).to_owned(), body: without_closing(&body).to_owned() }
-        })
+fn collect(
+    required: &[&str],
+    parts: &Parts,
+    outline: &Outline,
+) -> Result<Vec<Section>, StageError> {
+    let missing = required.iter().zip(&parts.bodies).filter(|(_, body)| body.is_none());
+    let missing: Vec<&str> = missing.map(|(heading, _)| *heading).collect();
+    refuse("section_missing", "missing", &missing, &instead(&outline.unknown))?;
+    let bodies = parts.bodies.iter().enumerate().map(|(section, body)| {
+        let body = normalize(body.as_deref().unwrap_or_default());
+        let is_last = parts.last == Some(section);
+        if is_last { without_closing(&body).to_owned() } else { without_rule(&body).to_owned() }
+    });
+    let sections: Vec<Section> = required
+        .iter()
+        .zip(bodies)
+        .map(|(heading, body)| Section { heading: (*heading).to_owned(), body })
         .collect();
-    let empty = sections.iter().filter(|section| text::word_count(&section.body) == 0);
-    refuse(
-        "section_empty",
-        "without text",
-        empty.map(|section| section.heading.as_str()).collect(),
-    )?;
+    let empty = sections.iter().filter(|section| is_placeholder(&section.body));
+    let empty: Vec<&str> = empty.map(|section| section.heading.as_str()).collect();
+    refuse("section_empty", "without text", &empty, "")?;
     Ok(sections)
 }
 
-fn refuse(code: &str, what: &str, headings: Vec<&str>) -> Result<(), StageError> {
-    let named: Vec<String> =
-        headings.into_iter().map(|heading| format!("`## {heading}`")).collect();
+fn refuse(code: &str, what: &str, headings: &[&str], cure: &str) -> Result<(), StageError> {
+    let named: Vec<String> = headings.iter().map(|heading| format!("`## {heading}`")).collect();
     let message = match named.as_slice() {
         [] => return Ok(()),
-        [one] => format!("the required section {one} is {what}"),
-        _ => format!("the required sections {} are {what}", named.join(", ")),
+        [one] => format!("the required section {one} is {what}{cure}"),
+        _ => format!("the required sections {} are {what}{cure}", named.join(", ")),
     };
     Err(StageError::invalid_output(code, message))
 }
 
-/// Takes off rules and a closing remark at the end of a section.
-fn without_closing(body: &str) -> &str {
-    let body = without_rule(body);
-    let last = body.rsplit("\n\n").next().unwrap_or(body);
-    let start = last.trim_start_matches(['*', '_', '>', ' ']).to_lowercase();
-    let is_remark = CLOSING_REMARKS.iter().any(|remark| start.starts_with(remark));
-    if is_remark && last.len() < body.len() {
-        without_rule(&body[..body.len() - last.len()])
-    } else {
-        body
+/// What to say about unknown headings where required ones are missing: most often they are translations.
+fn instead(unknown: &[String]) -> String {
+    if unknown.is_empty() {
+        return String::new();
     }
+    let named: Vec<String> = unknown.iter().map(|heading| format!("`{heading}`")).collect();
+    format!(
+        "; the answer has other headings: {}; write the required headings in English, letter for letter as they were \
+         given, although the text is in another language",
+        named.join(", ")
+    )
+}
+
+/// Whether a section says nothing, or only that somebody has to write it.
+fn is_placeholder(body: &str) -> bool {
+    let body = body.trim();
+    let is_bracketed = body.starts_with('[') && body.ends_with(']') && !body.contains("](");
+    text::word_count(body) == 0
+        || (body.len() <= PLACEHOLDER_BYTES_MAX
+            && (is_bracketed || PLACEHOLDERS.contains(&slug(body).as_str())))
+}
+
+/// Takes off rules and closing remarks at the end of the answer.
+fn without_closing(body: &str) -> &str {
+    let mut body = without_rule(body);
+    while let Some((before, last)) = body.rsplit_once("\n\n")
+        && is_closing(last)
+    {
+        body = without_rule(before);
+    }
+    body
+}
+
+/// Whether a paragraph speaks to who asked. Quotations and items of lists belong to the document.
+fn is_closing(paragraph: &str) -> bool {
+    let start = paragraph.trim_start_matches(['*', '_', '(']);
+    let is_item = paragraph.starts_with("* ");
+    let start = start.to_lowercase();
+    !is_item && CLOSING_REMARKS.iter().any(|remark| start.starts_with(remark))
 }
 
 fn without_rule(text: &str) -> &str {
@@ -249,7 +281,7 @@ fn opening(before: &str) -> (Option<String>, String) {
     }
     let lead = if title.is_some() { lead } else { quotations(&lead) };
     let lead = normalize(&lead);
-    (title, without_closing(&lead).to_owned())
+    (title, without_rule(&lead).to_owned())
 }
 
 fn quotations(text: &str) -> String {

@@ -1,4 +1,6 @@
 //! The names of what a section lists.
+use std::collections::HashSet;
+
 use super::lines::{Line, classify};
 use crate::text;
 
@@ -7,12 +9,18 @@ const NAME_BYTES_MAX: usize = 80;
 /// What parts the name of an item from what is said about it.
 const AFTER_NAME: [&str; 5] = [" - ", " – ", " — ", ": ", " ("];
 
-/// The names of the things that a section lists, however it lists them: as headings if it begins with one, else as items
-/// of a list, else as the first column of a table. `- **Acme** - cheap and quick` names `Acme`.
+/// The names of the things that a section lists, however it lists them: as headings if it begins with one (unless those
+/// name groups of bold items), else as items of a list, else as the first column of a table. `- **Acme** - cheap and
+/// quick` names `Acme`.
 pub fn item_names(body: &str) -> Vec<String> {
     let first = classify(body).find(|line| *line != Line::Blank);
     if matches!(first, Some(Line::Heading { .. } | Line::Bold { .. })) {
-        return heading_names(body);
+        let (headings, bold) = (heading_names(body), bold_names(body));
+        // Headings over more items than there are headings name groups. Items that repeat, such as `**Promise:**` below
+        // each competitor, name what is said about it.
+        let distinct: HashSet<&String> = bold.iter().collect();
+        let are_groups = bold.len() > headings.len() && distinct.len() == bold.len();
+        return if are_groups { bold } else { headings };
     }
     let listed = list_names(body);
     if listed.is_empty() { row_names(body) } else { listed }
@@ -28,6 +36,11 @@ fn heading_names(body: &str) -> Vec<String> {
 
 fn list_names(body: &str) -> Vec<String> {
     text_lines(body).filter_map(item_of).map(name_of).filter(|name| !name.is_empty()).collect()
+}
+
+fn bold_names(body: &str) -> Vec<String> {
+    let items = text_lines(body).filter_map(item_of).filter(|item| item.starts_with("**"));
+    items.map(name_of).filter(|name| !name.is_empty()).collect()
 }
 
 fn row_names(body: &str) -> Vec<String> {
@@ -88,6 +101,14 @@ mod tests {
         ] {
             assert_eq!(item_names(body), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn headings_of_groups_are_no_names() {
+        let groups = "### Direct competitors\n- **Acme** - cheap\n- **Bee & Co**: local\n\n### Substitutes\n- **Jam**: sweet";
+        assert_eq!(item_names(groups), ["Acme", "Bee & Co", "Jam"]);
+        let each = "### Acme\n- **Promise:** cheap\n- **Strength:** big\n### Jam\n- **Promise:** sweet\n- **Strength:** near";
+        assert_eq!(item_names(each), ["Acme", "Jam"]);
     }
 
     #[test]

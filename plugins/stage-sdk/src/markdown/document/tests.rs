@@ -140,3 +140,95 @@ fn a_length_far_over_what_was_asked_for_is_refused_and_some_excess_is_logged() {
     assert_eq!(log::take(), ["warn: the answer is longer than asked for words=4 word_count_max=3"]);
     assert_eq!(document.check_length(1).unwrap_err().failure().unwrap().code, "too_long");
 }
+
+#[test]
+fn headings_with_letters_words_and_plurals_are_found() {
+    bodies(
+        "## Section 1: Market overview\na\n## Part 2 - Audience\nb\n## Section 3. Tone & style\nc",
+        ["a", "b", "c"],
+    );
+    bodies(
+        "## A. Market overview\na\n## B) Audiences\nb\n## III. Tones and styles\nc",
+        ["a", "b", "c"],
+    );
+    for heading in ["Dos and Don'ts", "Do's & Don’ts", "Do and dont", "A. Dos and Don'ts (both)"]
+    {
+        let answer = format!("## {heading}\na");
+        let document = Document::read(&answer, &["Do and don't"]).unwrap();
+        assert_eq!(document.section("Do and don't"), Some("a"), "{heading}");
+    }
+}
+
+#[test]
+fn one_section_at_another_level_is_found() {
+    bodies(
+        "## Market overview\na\n## Audience\nb\n### Tone & style\nc\n#### Words\nd",
+        ["a", "b", "c\n\n#### Words\n\nd"],
+    );
+    bodies("## Market overview\na\n**Audience**\nb\n\n## Tone & style\nc", ["a", "b", "c"]);
+    bodies("# Market overview\na\n## Audience\nb\n## Tone & style\nc", ["a", "b", "c"]);
+}
+
+#[test]
+fn translated_headings_are_taken_in_their_order() {
+    bodies(
+        "# Honig\n\n## Markt\na\n### Preise\nx\n## Zielgruppe\nb\n## Ton & Stil\nc",
+        ["a\n\n### Preise\n\nx", "b", "c"],
+    );
+    assert_eq!(
+        log::take(),
+        ["warn: the headings are not those that were asked for; they are taken in their order \
+          headings=Markt | Zielgruppe | Ton & Stil"]
+    );
+}
+
+#[test]
+fn translated_headings_that_cannot_be_taken_are_named() {
+    refused(
+        "# Honig\n\n## Markt\na\n## Zielgruppe\nb",
+        "section_missing",
+        "the required sections `## Market overview`, `## Audience`, `## Tone & style` are missing; the answer has other \
+         headings: `Markt`, `Zielgruppe`; write the required headings in English, letter for letter as they were given, \
+         although the text is in another language",
+    );
+    // A known heading in another place than its own: the order is not the required one.
+    let swapped = Document::read("## Audience\na\n## Markt\nb\n## Stil\nc", &REQUIRED);
+    assert_eq!(swapped.unwrap_err().failure().unwrap().code, "section_missing");
+}
+
+#[test]
+fn closing_remarks_are_taken_off_the_end_of_the_answer_alone() {
+    for remark in [
+        "(Word count: 812)",
+        "*Word count: 812*\n\nLet me know if it fits.",
+        "Lassen Sie mich wissen, ob das passt.",
+        "Wenn du möchtest, kürze ich den Text.",
+    ] {
+        let answer = format!(
+            "## Tone & style\nc\n\nI hope this honey stays.\n\n## Market overview\na\n\n## Audience\nb\n\n---\n\n{remark}\n"
+        );
+        bodies(&answer, ["a", "b", "c\n\nI hope this honey stays."]);
+    }
+    let quoted =
+        "## Market overview\na\n## Audience\nb\n## Tone & style\nc\n\n> Let me know how it tastes.";
+    bodies(quoted, ["a", "b", "c\n\n> Let me know how it tastes."]);
+}
+
+#[test]
+fn placeholders_are_no_text() {
+    for placeholder in
+        ["TBD", "*N/A*", "- (see above)", "[insert]", "[Insert the market here.]", "..."]
+    {
+        let answer =
+            format!("## Market overview\n{placeholder}\n## Audience\nb\n## Tone & style\nc");
+        refused(
+            &answer,
+            "section_empty",
+            "the required section `## Market overview` is without text",
+        );
+    }
+    bodies(
+        "## Market overview\n[Honey](a.md)\n## Audience\nTBD by Ann\n## Tone & style\nc",
+        ["[Honey](a.md)", "TBD by Ann", "c"],
+    );
+}
