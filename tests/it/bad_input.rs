@@ -1,5 +1,5 @@
 //! Bad input: each with a clear error, and nothing is changed.
-use model_server::{Behaviour, ModelServer};
+use model_server::{Behavior, ModelServer};
 use serde_json::{Value, json};
 
 use crate::support::{Folder, Server, stagewright};
@@ -265,9 +265,9 @@ async fn a_model_that_does_not_keep_its_protocol_fails_the_stage_with_a_code_of_
     let server = Server::start(&folder);
     let bad_key = r#"{"error": {"message": "Invalid Authentication", "type": "invalid_authentication_error"}}"#;
     let cases = [
-        (Behaviour::status(200, ""), "model_bad_response"),
-        (Behaviour::status(200, "<html>hello</html>"), "model_bad_response"),
-        (Behaviour::status(401, bad_key), "model_unauthorized"),
+        (Behavior::status(200, ""), "model_bad_response"),
+        (Behavior::status(200, "<html>hello</html>"), "model_bad_response"),
+        (Behavior::status(401, bad_key), "model_unauthorized"),
     ];
     for (behavior, code) in cases {
         let before = models.count();

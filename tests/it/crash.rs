@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use model_server::{Behaviour, ModelServer};
+use model_server::{Behavior, ModelServer};
 use serde_json::json;
 
 use crate::support::{Api, Folder, Server};
@@ -65,8 +65,8 @@ async fn after_an_answer_was_stored() {
     let models = ModelServer::start().await;
     let folder = Folder::with_models(&models);
     folder.write_rogue_profile("twice", &["{ verb: ask-many, count: 2 }"]);
-    models.push(Behaviour::answer());
-    models.otherwise(Behaviour::Hang);
+    models.push(Behavior::answer());
+    models.otherwise(Behavior::Hang);
     let server = Server::start(&folder);
     let run = server.api.start("twice").await;
     models.wait_for_requests(2).await;
@@ -75,7 +75,7 @@ async fn after_an_answer_was_stored() {
     );
 
     server.kill();
-    models.otherwise(Behaviour::answer());
+    models.otherwise(Behavior::answer());
     let server = Server::start(&folder);
     let ended = server.api.finish(&run).await;
 

@@ -1,5 +1,5 @@
 //! The main job: five components from a request to a brief, over HTTP.
-use model_server::{Behaviour, ModelServer};
+use model_server::{Behavior, ModelServer};
 use serde_json::Value;
 
 use crate::support::{Folder, Server};
@@ -66,7 +66,7 @@ fn check_files(folder: &Folder, run: &str) {
 #[tokio::test]
 async fn an_unusable_answer_is_asked_for_once_more_with_the_reason() {
     let models = ModelServer::start().await;
-    models.push(Behaviour::text("I would rather talk about wasps."));
+    models.push(Behavior::text("I would rather talk about wasps."));
     let folder = Folder::with_models(&models);
     let server = Server::start(&folder);
     let run = server.api.start("foundation_stack").await;
@@ -87,7 +87,7 @@ async fn a_failed_model_call_fails_the_stage_and_earlier_artifacts_stay() {
     let server = Server::start(&folder);
     let run = server.api.start("foundation_stack").await;
     let approval = server.api.gate(&run).await;
-    models.push(Behaviour::status(401, r#"{"error":{"message":"bad key"}}"#));
+    models.push(Behavior::status(401, r#"{"error":{"message":"bad key"}}"#));
     server.api.grant(&approval).await.ok();
     let failed = server.api.reaches(&run, &["failed"]).await;
 

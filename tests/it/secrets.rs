@@ -1,5 +1,5 @@
 //! A planted key is found nowhere.
-use model_server::{Behaviour, ModelServer};
+use model_server::{Behavior, ModelServer};
 use serde_json::json;
 
 use crate::support::{Folder, Server, stagewright};
@@ -36,7 +36,7 @@ async fn the_planted_key_is_in_no_file_log_event_or_answer() {
     let server = Server::start(&folder);
     // A provider that repeats the key in its errors.
     for status in [401, 400, 500, 429] {
-        models.push(Behaviour::status(
+        models.push(Behavior::status(
             status,
             json!({"error": {"message": format!("key {KEY} is bad"), "type": KEY}}).to_string(),
         ));

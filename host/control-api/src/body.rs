@@ -1,5 +1,7 @@
 //! Reads the JSON body of a request: bounded, of the right type, without unknown fields, and with the place of what is
 //! wrong.
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -22,6 +24,9 @@ pub const CHAT_BODY_BYTES_MAX: usize = 6 << 20;
 /// How much of a body that is too large is read and thrown away, in bytes, so that a client that is still sending gets
 /// to read the answer instead of a broken connection.
 const DISCARDED_BYTES_MAX: usize = 8 << 20;
+/// Longest time for a body to arrive. The largest one takes half of it at 4 Mbit/s; a sender that stops halfway must not
+/// hold a connection and memory for ever.
+const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What a request's body may be.
 pub(crate) trait RequestBody: DeserializeOwned {
@@ -62,7 +67,8 @@ impl<T: RequestBody, S: Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body, &parts.headers, T::BYTES_MAX).await?;
+        let reading = read(body, &parts.headers, T::BYTES_MAX);
+        let bytes = within(BODY_TIME_MAX, reading).await?;
         if bytes.is_empty()
             && let Some(left_out) = T::left_out()
         {
@@ -73,13 +79,25 @@ impl<T: RequestBody, S: Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
+/// Gives up on a body that does not end.
+async fn within(
+    time_max: Duration,
+    reading: impl Future<Output = Result<Bytes, Problem>>,
+) -> Result<Bytes, Problem> {
+    tokio::time::timeout(time_max, reading).await.unwrap_or_else(|_| {
+        let detail = format!("the body has not ended after {} s", time_max.as_secs());
+        Err(Problem::new(Code::RequestTimeout, detail))
+    })
+}
+
 async fn read(body: Body, headers: &HeaderMap, bytes_max: usize) -> Result<Bytes, Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let announced = announced.and_then(|length| length.parse::<usize>().ok()).unwrap_or(0);
     if announced > bytes_max + DISCARDED_BYTES_MAX {
         return Err(too_large(bytes_max));
     }
-    let mut kept = Vec::with_capacity(announced.min(bytes_max));
+    // What is announced is not sent yet: room is taken as bytes arrive.
+    let mut kept = Vec::new();
     let mut read_bytes = 0;
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
@@ -169,4 +187,21 @@ fn pointer_to(path: &serde_path_to_error::Path) -> String {
         }
     }
     pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let begun = stream::iter([Ok::<_, std::io::Error>("{\"mode\":")]);
+        let endless = Body::from_stream(begun.chain(stream::pending()));
+        let headers = HeaderMap::new();
+        let reading = read(endless, &headers, BODY_BYTES_MAX);
+        let problem = within(Duration::ZERO, reading).await.unwrap_err();
+        assert_eq!(problem.code(), Code::RequestTimeout, "{problem}");
+    }
 }

@@ -58,6 +58,7 @@ codes! {
     CursorInvalid, "cursor_invalid", 400, false, "The cursor is not one of this list", "take `next_cursor` of the page before, with the same filters, or start without a cursor";
     MediaTypeUnsupported, "media_type_unsupported", 415, false, "The body's content type is not JSON", "send `Content-Type: application/json`";
     BodyTooLarge, "body_too_large", 413, false, "The body is too large", "send less; long material belongs into several runs";
+    RequestTimeout, "request_timeout", 408, true, "The body did not arrive in time", "send the whole body at once, over a connection that is fast enough";
     RouteUnknown, "route_unknown", 404, false, "No such route", "look the routes up at `/api/openapi.json`";
     MethodNotAllowed, "method_not_allowed", 405, false, "The route has no such method", "use a method of the `Allow` header";
     // Who may call.

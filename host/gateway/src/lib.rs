@@ -90,7 +90,7 @@ impl Gateway {
             Err(unknown) => return Answered::refused(rejected(&unknown)),
         };
         let mut answered = match &configured.connector {
-            Connector::Scripted => scripted::answer(&question.request, deltas),
+            Connector::Scripted => scripted::answer(&question.request, deltas).await,
             Connector::OpenAi(server) => openai::ask(server, &question, deltas).await,
         };
         let cost = |usage| self.cost_of(&question.route, usage);

@@ -33,7 +33,7 @@ pub struct Question {
     /// Longest time for the whole call: all tries and the waits between them. The provider's own bound holds too.
     pub time_max: Duration,
     /// The same for each try, and for the same call after a restart, so that a provider that knows such keys does not
-    /// do the work twice.
+    /// do the work twice. A try in another form has the form appended, because providers tie a key to the body.
     pub idempotency_key: String,
 }
 

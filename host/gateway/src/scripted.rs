@@ -7,6 +7,7 @@ mod brief;
 mod draft;
 mod instance;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use domain::model::{Completion, FinishReason, ModelRequest, ResponseFormat, Usage, UsageSource};
@@ -24,11 +25,24 @@ const PIECE_BYTES: usize = 48;
 /// English text has about four bytes per token. Good enough for a writer that costs nothing, and a thousand times faster
 /// than counting.
 const BYTES_PER_TOKEN: usize = 4;
+/// Largest request, in bytes, that is answered on the thread that asks: it takes less than a millisecond, and another
+/// thread takes a good part of that. Larger ones must not keep others from their turn.
+const INLINE_BYTES_MAX: u64 = 64 << 10;
 
-/// Writes the answer and hands it on in pieces, without waiting.
-pub(crate) fn answer(request: &ModelRequest, deltas: &(dyn Fn(Delta) + Send + Sync)) -> Answered {
+/// Writes the answer and hands it on in pieces.
+pub(crate) async fn answer(
+    request: &Arc<ModelRequest>,
+    deltas: &(dyn Fn(Delta) + Send + Sync),
+) -> Answered {
     let started = Instant::now();
-    let (outcome, first_token_ms) = match write(request) {
+    let written = if request.size_bytes() <= INLINE_BYTES_MAX {
+        write(request)
+    } else {
+        let request = Arc::clone(request);
+        let writing = tokio::task::spawn_blocking(move || write(&request));
+        writing.await.unwrap_or_else(|error| Err(not_written(&error)))
+    };
+    let (outcome, first_token_ms) = match written {
         Ok((content, finish_reason)) => {
             let first_token_ms = (!content.is_empty()).then(|| elapsed_ms(started));
             pieces(&content).for_each(|piece| deltas(Delta::Text(piece.to_owned())));
@@ -38,6 +52,13 @@ pub(crate) fn answer(request: &ModelRequest, deltas: &(dyn Fn(Delta) + Send + Sy
     };
     let timing = Timing { first_token_ms, total_ms: elapsed_ms(started), tries: 1 };
     Answered { outcome, timing, broken_off: None }
+}
+
+fn not_written(error: &tokio::task::JoinError) -> ModelError {
+    ModelError {
+        kind: ModelErrorKind::Unavailable,
+        message: format!("the scripted writer did not come to its end: {error}; ask again"),
+    }
 }
 
 fn write(request: &ModelRequest) -> Result<(String, FinishReason), ModelError> {

@@ -1,6 +1,7 @@
 //! Counts tokens where a provider did not. An estimate: other models cut text differently, mostly within a tenth.
 use domain::model::{ModelRequest, ResponseFormat, Usage, UsageSource};
 use tiktoken_rs::o200k_base_singleton;
+use tokio::time::Instant;
 
 /// What chat formats put around each message, in tokens: role, start and end marks.
 const MESSAGE_OVERHEAD_TOKENS: u64 = 4;
@@ -9,44 +10,86 @@ const ANSWER_OVERHEAD_TOKENS: u64 = 3;
 /// Text is counted in pieces of this many bytes. The tokenizer's expressions give up, with a panic, on runs of blanks
 /// of some hundred thousand characters; a cut costs at most one token.
 const PIECE_BYTES: usize = 16 << 10;
+/// English text has about four bytes per token. Good enough where there is no time to count.
+const BYTES_PER_TOKEN: usize = 4;
 
 /// Tokens of a prompt.
 pub(crate) fn of_request(request: &ModelRequest) -> u64 {
-    let messages: u64 = request
-        .messages
-        .iter()
-        .map(|message| of_text(&message.content) + MESSAGE_OVERHEAD_TOKENS)
-        .sum();
-    let format = match &request.options.response_format {
-        ResponseFormat::Text | ResponseFormat::Json => 0,
-        ResponseFormat::JsonSchema { name, schema } => of_text(name) + of_text(schema),
-    };
-    messages + format + ANSWER_OVERHEAD_TOKENS
+    sum_over_request(request, &mut |text| Some(of_text(text))).expect("counting has no bound")
 }
 
 /// Tokens of a text.
 pub(crate) fn of_text(text: &str) -> u64 {
-    let encoder = o200k_base_singleton();
-    let mut rest = text;
-    let mut count = 0;
-    while !rest.is_empty() {
-        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE_BYTES));
-        count += encoder.count_ordinary(piece) as u64;
-        rest = after;
-    }
-    count
+    pieces(text).map(count).fold(0, u64::saturating_add)
 }
 
 /// The usage of a call whose provider said nothing about it.
 pub(crate) fn estimate(request: &ModelRequest, text: &str, reasoning: &str) -> Usage {
-    let reasoning_tokens = of_text(reasoning);
-    Usage {
-        input_tokens: Some(of_request(request)),
-        output_tokens: Some(of_text(text) + reasoning_tokens),
+    let counted = estimate_by(request, text, reasoning, &mut |text| Some(of_text(text)));
+    counted.expect("counting has no bound")
+}
+
+/// The same, as long as there is time.
+pub(crate) fn estimate_until(
+    request: &ModelRequest,
+    text: &str,
+    reasoning: &str,
+    until: Instant,
+) -> Option<Usage> {
+    estimate_by(request, text, reasoning, &mut |text| {
+        pieces(text).try_fold(0, |sum: u64, piece| {
+            (Instant::now() < until).then(|| sum.saturating_add(count(piece)))
+        })
+    })
+}
+
+/// The same without counting, from the sizes alone: takes no time.
+pub(crate) fn estimate_by_size(request: &ModelRequest, text: &str, reasoning: &str) -> Usage {
+    let by_size = &mut |text: &str| Some(text.len().div_ceil(BYTES_PER_TOKEN) as u64);
+    estimate_by(request, text, reasoning, by_size).expect("a size is known at once")
+}
+
+fn estimate_by(
+    request: &ModelRequest,
+    text: &str,
+    reasoning: &str,
+    tokens_of: &mut dyn FnMut(&str) -> Option<u64>,
+) -> Option<Usage> {
+    let reasoning_tokens = tokens_of(reasoning)?;
+    Some(Usage {
+        input_tokens: Some(sum_over_request(request, tokens_of)?),
+        output_tokens: Some(tokens_of(text)?.saturating_add(reasoning_tokens)),
         cached_tokens: None,
         reasoning_tokens: (!reasoning.is_empty()).then_some(reasoning_tokens),
         source: UsageSource::Estimated,
+    })
+}
+
+fn sum_over_request(
+    request: &ModelRequest,
+    tokens_of: &mut dyn FnMut(&str) -> Option<u64>,
+) -> Option<u64> {
+    let mut sum = ANSWER_OVERHEAD_TOKENS;
+    for message in &request.messages {
+        sum = sum.saturating_add(tokens_of(&message.content)?);
+        sum = sum.saturating_add(MESSAGE_OVERHEAD_TOKENS);
     }
+    if let ResponseFormat::JsonSchema { name, schema } = &request.options.response_format {
+        sum = sum.saturating_add(tokens_of(name)?).saturating_add(tokens_of(schema)?);
+    }
+    Some(sum)
+}
+
+fn count(piece: &str) -> u64 {
+    o200k_base_singleton().count_ordinary(piece) as u64
+}
+
+fn pieces(mut rest: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE_BYTES));
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 #[cfg(test)]
@@ -57,6 +100,21 @@ mod tests {
     fn english_words_are_about_one_token_each() {
         assert_eq!(of_text("the quick brown fox jumps over the lazy dog"), 9);
         assert_eq!(of_text(""), 0);
+    }
+
+    #[tokio::test]
+    async fn counting_ends_when_its_time_is_over() {
+        let request = ModelRequest {
+            messages: Vec::new(),
+            options: domain::model::ModelOptions::default(),
+            label: None,
+        };
+        let now = Instant::now();
+        assert_eq!(estimate_until(&request, "bees", "", now), None);
+        let later = now + std::time::Duration::from_secs(3600);
+        let counted = estimate_until(&request, "bees fly", "", later);
+        assert_eq!(counted, Some(estimate(&request, "bees fly", "")));
+        assert_eq!(estimate_by_size(&request, "bees fly.", "hm").output_tokens, Some(4));
     }
 
     #[test]

@@ -4,18 +4,17 @@ use std::sync::Arc;
 use domain::fault::Limit;
 use domain::model::{ModelErrorKind, ModelRequest};
 use domain::port::{Attempt, Consumed, ModelPort, PluginError, StageJob};
-use domain::stage::StageLog;
-use domain::{Digest, Fault, FaultKind};
+use domain::stage::{StageContext, StageLog, Variable};
+use domain::{Artifact, Digest, Fault, FaultKind, Limits};
 
 use crate::bindings::stagewright::stage::types as wit;
 use crate::catalog::Catalog;
 use crate::component::LoadedComponent;
 use crate::convert::{context_to_guest, request_from_guest};
-use crate::fault::{Culprit, over_limit};
-use crate::guest::{Models, Seed};
+use crate::fault::Culprit;
+use crate::guest::{Models, Seed, check_call_bytes};
 use crate::machine::{LoadOutcome, Machine, Slots, Visit, Visited};
 use crate::output::{check_output, stage_failure};
-use crate::text::size;
 
 /// Runs a stage. Everything that goes wrong is in the outcome.
 pub(crate) async fn run(
@@ -26,6 +25,9 @@ pub(crate) async fn run(
 ) -> Attempt {
     let StageJob { plugin, context, limits, makes } = job;
     let culprit = Culprit { stage: Some(context.stage_key.clone()), plugin };
+    if let Err(fault) = check_context(&context, &limits, &culprit) {
+        return not_begun(fault);
+    }
     let component = match load(machine, catalog, &culprit).await {
         Ok(component) => component,
         Err(fault) => return not_begun(fault),
@@ -68,6 +70,7 @@ pub(crate) async fn build_prompt(
 ) -> Result<ModelRequest, Fault> {
     let StageJob { plugin, context, limits, .. } = job;
     let culprit = Culprit { stage: Some(context.stage_key.clone()), plugin };
+    check_context(&context, &limits, &culprit)?;
     let component = load(machine, catalog, &culprit).await?;
     let visit = Visit {
         culprit: &culprit,
@@ -94,6 +97,29 @@ pub(crate) async fn build_prompt(
     }
 }
 
+/// What a stage is handed is one call, too. A context that is too large is refused before anything is compiled or copied.
+fn check_context(context: &StageContext, limits: &Limits, culprit: &Culprit) -> Result<(), Fault> {
+    let what = "the context (request, settings, variables, artifacts, skills and revision)";
+    check_call_bytes(what, context_bytes(context), limits.call_bytes_max)
+        .map_err(|message| culprit.fault(FaultKind::Limit(Limit::CallBytes), &message))
+}
+
+/// Bytes of all texts that have no bound of their own.
+fn context_bytes(context: &StageContext) -> u64 {
+    let variable =
+        |variable: &Variable| variable.name.as_str().len() + variable.value.as_str().len();
+    let artifact = |artifact: &Artifact| artifact.media_type.len() + artifact.body.len();
+    let variables: usize = context.variables.iter().map(variable).sum();
+    let earlier: usize = context.artifacts.iter().map(|earlier| artifact(&earlier.artifact)).sum();
+    let skills: usize =
+        context.skills.iter().map(|skill| skill.name.len() + skill.body.len()).sum();
+    let revision = context.revision.as_ref().map_or(0, |revision| {
+        revision.feedback.len() + revision.previous.iter().map(artifact).sum::<usize>()
+    });
+    let own = context.request_text.len() + context.settings.as_str().len();
+    (own + variables + earlier + skills + revision) as u64
+}
+
 /// A prompt that `llm` would not take is no prompt: the preview says what the run would meet.
 fn check_prompt(
     request: wit::ModelRequest,
@@ -101,11 +127,8 @@ fn check_prompt(
 ) -> Result<ModelRequest, (FaultKind, String)> {
     let request = request_from_guest(request)
         .map_err(|problem| (FaultKind::Model(ModelErrorKind::Rejected), problem))?;
-    let bytes = request.size_bytes();
-    if bytes > call_bytes_max {
-        let message = over_limit(Limit::CallBytes, &size(bytes), &size(call_bytes_max));
-        return Err((FaultKind::Limit(Limit::CallBytes), message));
-    }
+    check_call_bytes("the question", request.size_bytes(), call_bytes_max)
+        .map_err(|message| (FaultKind::Limit(Limit::CallBytes), message))?;
     Ok(request)
 }
 

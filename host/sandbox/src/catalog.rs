@@ -16,12 +16,13 @@ use domain::port::{KnownPlugin, PluginError, PluginSource};
 use semver::Version;
 use sha2::{Digest as _, Sha256};
 
-use crate::describe::{self, Facts};
+use crate::describe::Facts;
+use crate::facts::FactBook;
 use crate::machine::Machine;
 use crate::{Config, files};
 
 /// The digest that names some bytes.
-fn digest_of(bytes: &[u8]) -> Digest {
+pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
     let text = format!("{}{}", Digest::PREFIX, hex::encode(Sha256::digest(bytes)));
     text.parse().expect("a SHA-256 in hexadecimal is a digest")
 }
@@ -41,12 +42,17 @@ struct SeenFile {
     digest: Digest,
 }
 
+/// A file that is as it was, or its bytes.
+struct ReadFile {
+    digest: Digest,
+    bytes: Option<Vec<u8>>,
+}
+
 pub(crate) struct Catalog {
     config: Config,
-    machine: Arc<Machine>,
     bundled: OnceLock<Vec<Bundled>>,
     seen_files: Mutex<HashMap<PathBuf, SeenFile>>,
-    facts: Mutex<HashMap<Digest, Arc<Facts>>>,
+    facts: FactBook,
     /// Copies that this process has written or compared with their digest.
     pinned: Mutex<HashSet<Digest>>,
 }
@@ -59,11 +65,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Catalog {
     pub(crate) fn new(config: Config, machine: Arc<Machine>) -> Self {
         Self {
+            facts: FactBook::new(config.cache_dir.clone(), machine),
             config,
-            machine,
             bundled: OnceLock::new(),
             seen_files: Mutex::default(),
-            facts: Mutex::default(),
             pinned: Mutex::default(),
         }
     }
@@ -80,17 +85,15 @@ impl Catalog {
 
     pub(crate) fn inspect(&self, bytes: &[u8], place: &str) -> Result<KnownPlugin, PluginError> {
         let digest = digest_of(bytes);
-        let facts = self.facts(&digest, place, || Ok(Cow::Borrowed(bytes)))?;
+        let facts = self.facts.look_up(&digest, place, || Ok(Cow::Borrowed(bytes)))?;
         Ok(known(&facts, digest, PluginSource::File(place.to_owned())))
     }
 
     pub(crate) fn list(&self) -> (Vec<KnownPlugin>, Vec<PluginError>) {
         let (mut plugins, mut errors) = (Vec::new(), Vec::new());
         for bundled in self.bundled() {
-            match self.facts(&bundled.digest, bundled.name, || Ok(Cow::Borrowed(bundled.bytes))) {
-                Ok(facts) => {
-                    plugins.push(known(&facts, bundled.digest.clone(), PluginSource::Bundled));
-                }
+            match self.shipped(bundled) {
+                Ok(plugin) => plugins.push(plugin),
                 Err(error) => errors.push(error),
             }
         }
@@ -128,13 +131,18 @@ impl Catalog {
     }
 
     fn find_digest(&self, digest: &Digest) -> Result<KnownPlugin, PluginError> {
-        let (plugins, _) = self.list();
-        if let Some(plugin) = plugins.iter().rfind(|plugin| plugin.digest == *digest) {
-            return Ok(plugin.clone());
+        // Digests are compared before anybody is asked: to ask the others would cost their `describe` and change nothing.
+        let paths = plugin_files(&self.config.plugin_dir).unwrap_or_default();
+        let is_wanted = |path: &&PathBuf| self.read(path).is_ok_and(|read| read.digest == *digest);
+        if let Some(plugin) = paths.iter().rfind(is_wanted).and_then(|path| self.file(path).ok()) {
+            return Ok(plugin);
+        }
+        if let Some(bundled) = self.bundled().iter().find(|bundled| bundled.digest == *digest) {
+            return self.shipped(bundled);
         }
         let path = self.pinned_path(digest);
         let place = path.display().to_string();
-        let facts = self.facts(digest, &place, || self.bytes(digest))?;
+        let facts = self.facts.look_up(digest, &place, || self.bytes(digest))?;
         Ok(known(&facts, digest.clone(), PluginSource::File(place)))
     }
 
@@ -145,11 +153,12 @@ impl Catalog {
         name: &str,
         wanted_version: Option<&str>,
     ) -> Result<KnownPlugin, PluginError> {
+        if let Some(plugin) = wanted_version.and_then(|version| self.find_version(name, version)) {
+            return Ok(plugin);
+        }
         let (plugins, errors) = self.list();
-        let is_wanted = |plugin: &&KnownPlugin| {
-            plugin.info.name == name
-                && wanted_version.is_none_or(|wanted| plugin.info.version == wanted)
-        };
+        let is_wanted =
+            |plugin: &&KnownPlugin| plugin.info.name == name && wanted_version.is_none();
         if let Some(plugin) = plugins.iter().rfind(is_wanted) {
             return Ok(plugin.clone());
         }
@@ -176,6 +185,16 @@ impl Catalog {
             .collect();
         names.dedup();
         Err(PluginError::Unknown { asked, known: names })
+    }
+
+    /// The one that wins among equal versions, from the strongest on, so that no weaker one has to be asked.
+    fn find_version(&self, name: &str, version: &str) -> Option<KnownPlugin> {
+        let paths = plugin_files(&self.config.plugin_dir).unwrap_or_default();
+        let files = paths.iter().rev().filter_map(|path| self.file(path).ok());
+        let shipped = self.bundled().iter().rev().filter_map(|bundled| self.shipped(bundled).ok());
+        files
+            .chain(shipped)
+            .find(|plugin| plugin.info.name == name && plugin.info.version == version)
     }
 
     pub(crate) fn pin(&self, digest: &Digest) -> Result<(), PluginError> {
@@ -217,8 +236,26 @@ impl Catalog {
             .ok_or_else(|| PluginError::Unknown { asked: digest.to_string(), known: Vec::new() })
     }
 
+    /// A plugin inside the program.
+    fn shipped(&self, bundled: &Bundled) -> Result<KnownPlugin, PluginError> {
+        let bytes = || Ok(Cow::Borrowed(bundled.bytes));
+        let facts = self.facts.look_up(&bundled.digest, bundled.name, bytes)?;
+        Ok(known(&facts, bundled.digest.clone(), PluginSource::Bundled))
+    }
+
     /// The plugin in a file.
     fn file(&self, path: &Path) -> Result<KnownPlugin, PluginError> {
+        let ReadFile { digest, bytes } = self.read(path)?;
+        let place = path.display().to_string();
+        let facts = self.facts.look_up(&digest, &place, || match bytes {
+            Some(bytes) => Ok(Cow::Owned(bytes)),
+            None => self.bytes(&digest),
+        })?;
+        Ok(known(&facts, digest, PluginSource::File(place)))
+    }
+
+    /// The digest of a file, which is read if it has changed.
+    fn read(&self, path: &Path) -> Result<ReadFile, PluginError> {
         let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
         if !metadata.is_file() {
             let detail = "it is no file".to_owned();
@@ -226,49 +263,17 @@ impl Catalog {
         }
         let (size_bytes, modified) = (metadata.len(), metadata.modified().ok());
         let seen = lock(&self.seen_files).get(path).cloned();
-        let place = path.display().to_string();
         let unchanged = seen.filter(|seen| {
             modified.is_some() && (seen.size_bytes, seen.modified) == (size_bytes, modified)
         });
-        let (digest, bytes) = match unchanged {
-            Some(seen) => (seen.digest, None),
-            None => {
-                let bytes = files::read_plugin(path).map_err(|error| unreadable(path, &error))?;
-                let digest = digest_of(&bytes);
-                let seen = SeenFile { size_bytes, modified, digest: digest.clone() };
-                lock(&self.seen_files).insert(path.to_owned(), seen);
-                (digest, Some(bytes))
-            }
-        };
-        let facts = self.facts(&digest, &place, || match bytes {
-            Some(bytes) => Ok(Cow::Owned(bytes)),
-            None => self.bytes(&digest),
-        })?;
-        Ok(known(&facts, digest, PluginSource::File(place)))
-    }
-
-    /// What is known about some bytes: from memory, from disk, or by loading and asking them.
-    fn facts<'a>(
-        &self,
-        digest: &Digest,
-        place: &str,
-        bytes: impl FnOnce() -> Result<Cow<'a, [u8]>, PluginError>,
-    ) -> Result<Arc<Facts>, PluginError> {
-        if let Some(facts) = lock(&self.facts).get(digest) {
-            return Ok(Arc::clone(facts));
+        if let Some(seen) = unchanged {
+            return Ok(ReadFile { digest: seen.digest, bytes: None });
         }
-        let facts = match describe::read_record(&self.config.cache_dir, digest) {
-            Some(facts) => facts,
-            None => {
-                let facts = describe::examine(&self.machine, digest, &bytes()?)
-                    .map_err(|findings| PluginError::Unfit { place: place.to_owned(), findings })?;
-                describe::write_record(&self.config.cache_dir, digest, &facts);
-                facts
-            }
-        };
-        let facts = Arc::new(facts);
-        lock(&self.facts).insert(digest.clone(), Arc::clone(&facts));
-        Ok(facts)
+        let bytes = files::read_plugin(path).map_err(|error| unreadable(path, &error))?;
+        let digest = digest_of(&bytes);
+        let seen = SeenFile { size_bytes, modified, digest: digest.clone() };
+        lock(&self.seen_files).insert(path.to_owned(), seen);
+        Ok(ReadFile { digest, bytes: Some(bytes) })
     }
 }
 

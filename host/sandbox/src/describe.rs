@@ -2,12 +2,11 @@
 //! runs no plugin to know its name.
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use domain::plan::PinnedPlugin;
 use domain::stage::{ArtifactSpec, StageInfo};
-use domain::{ArtifactName, Digest, Json, Limits, StageKey};
+use domain::{ArtifactName, Digest, FaultKind, Json, Limits, StageKey};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +57,15 @@ pub(crate) struct Facts {
     pub(crate) size_bytes: u64,
     pub(crate) imports: Vec<String>,
     pub(crate) contract_version: String,
+}
+
+/// Why nothing is known about some bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// Everything that is wrong with them. The same bytes are as wrong the next time.
+    Plugin(Vec<String>),
+    /// The machine could not ask.
+    Machine(String),
 }
 
 /// [`Facts`] as they are kept on disk.
@@ -154,32 +162,39 @@ pub(crate) fn write_record(cache_dir: &Path, digest: &Digest, facts: &Facts) {
 ///
 /// # Errors
 /// Everything that is wrong with its answer, each with what to do.
-pub(crate) fn ask(
+fn ask(
     machine: &Machine,
     digest: &Digest,
     component: &LoadedComponent,
-) -> Result<StageInfo, Vec<String>> {
+) -> Result<StageInfo, Unfit> {
+    let machine_failed = |reason: String| Unfit::Machine(no_answer(&reason));
     let answer = std::thread::scope(|scope| {
         let asking =
             std::thread::Builder::new().name("describe".to_owned()).spawn_scoped(scope, || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
                 runtime
-                    .map_err(|error| error.to_string())
+                    .map_err(|error| machine_failed(error.to_string()))
                     .and_then(|runtime| runtime.block_on(call(machine, digest, component)))
             });
         match asking {
-            Ok(asking) => asking.join().unwrap_or_else(|_| Err("the host panicked".to_owned())),
-            Err(error) => Err(error.to_string()),
+            Ok(asking) => asking
+                .join()
+                .unwrap_or_else(|_| Err(machine_failed("the host panicked".to_owned()))),
+            Err(error) => Err(machine_failed(error.to_string())),
         }
     });
-    check_info(answer.map_err(|reason| vec![format!("`describe` gave no answer: {reason}")])?)
+    check_info(answer?).map_err(Unfit::Plugin)
+}
+
+fn no_answer(reason: &str) -> String {
+    format!("`describe` gave no answer: {reason}")
 }
 
 async fn call(
     machine: &Machine,
     digest: &Digest,
     component: &LoadedComponent,
-) -> Result<wit::StageInfo, String> {
+) -> Result<wit::StageInfo, Unfit> {
     // Who it is is the question; until it is answered the digest has to do.
     let plugin =
         PinnedPlugin { name: String::new(), version: String::new(), digest: digest.clone() };
@@ -196,7 +211,10 @@ async fn call(
             Box::pin(plugin.stagewright_stage_plugin().call_describe(store))
         })
         .await;
-    visited.outcome.map_err(|fault| fault.message)
+    visited.outcome.map_err(|fault| match fault.kind {
+        FaultKind::Host => Unfit::Machine(no_answer(&fault.message)),
+        _ => Unfit::Plugin(vec![no_answer(&fault.message)]),
+    })
 }
 
 /// Checks what a plugin says about itself against the bounds that the contract states.
@@ -300,12 +318,8 @@ fn check_schema(schema: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// Everything that is wrong with it, each with what to do.
-pub(crate) fn examine(
-    machine: &Machine,
-    digest: &Digest,
-    bytes: &[u8],
-) -> Result<Facts, Vec<String>> {
-    let component: Arc<LoadedComponent> = machine.load(digest, bytes)?;
+pub(crate) fn examine(machine: &Machine, digest: &Digest, bytes: &[u8]) -> Result<Facts, Unfit> {
+    let component = machine.load(digest, bytes).map_err(Unfit::Plugin)?;
     let info = ask(machine, digest, &component)?;
     Ok(Facts {
         info,

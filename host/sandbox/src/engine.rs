@@ -3,7 +3,7 @@
 //!
 //! Invariant: whatever a slot of the pool admits is at least what a profile may grant, so that a limit is met as a
 //! fault with a name and never as a failure of the allocator.
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -101,13 +101,20 @@ fn pool(instance_count: u32) -> PoolingAllocationConfig {
     pool
 }
 
+/// Where compiled code lies.
+pub(crate) fn compiled_dir(cache_dir: &Path) -> PathBuf {
+    cache_dir.join("compiled")
+}
+
 /// Opens the cache of compiled code, or goes on without one: a cache is never a reason to fail.
 ///
-/// The folder is the host's alone, because what lies in it is run as native code.
+/// The folders are the host's alone, because what lies in them is run as native code: one that others may enter is
+/// closed, and one that cannot be closed is not used.
 fn open_cache(cache_dir: &Path) -> Option<Cache> {
-    let folder = std::path::absolute(cache_dir.join("compiled")).ok()?;
-    let opened =
-        files::create_private_folder(&folder).map_err(|error| error.to_string()).and_then(|()| {
+    let folder = std::path::absolute(compiled_dir(cache_dir)).ok()?;
+    let opened = open_private_folders(cache_dir, &folder)
+        .map_err(|error| error.to_string())
+        .and_then(|()| {
             let mut config = CacheConfig::new();
             config.with_directory(&folder);
             Cache::new(config).map_err(|error| format!("{error:#}"))
@@ -120,6 +127,12 @@ fn open_cache(cache_dir: &Path) -> Option<Cache> {
             None
         }
     }
+}
+
+/// Both: whoever may write to the outer one could put another in the place of the inner one.
+fn open_private_folders(cache_dir: &Path, compiled_dir: &Path) -> std::io::Result<()> {
+    files::create_private_folder(cache_dir)?;
+    files::create_private_folder(compiled_dir)
 }
 
 /// The thread that moves the engine's epoch, and the count of its ticks. Dropping it stops and joins the thread.

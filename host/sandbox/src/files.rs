@@ -17,6 +17,16 @@ pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether there is a file in a folder or below it.
+pub(crate) fn has_file(folder: &Path) -> bool {
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.any(|entry| {
+        entry
+            .file_type()
+            .is_ok_and(|kind| kind.is_file() || (kind.is_dir() && has_file(&entry.path())))
+    })
+}
+
 /// Writes a file so that nobody ever sees half of it. Only the host may read it (0600).
 pub(crate) fn write_private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));

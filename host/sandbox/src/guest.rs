@@ -17,7 +17,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::stagewright::stage::{llm, log};
 use crate::clock::{FrozenWallClock, GuestClock, GuestClockView, HasGuestClock};
-use crate::fault::Stopped;
+use crate::fault::{Stopped, over_limit};
 use crate::log_book::{Output, SharedLogBook};
 use crate::meter::{CpuMeter, MemoryMeter};
 use crate::output::output_bytes_max;
@@ -142,13 +142,22 @@ impl Guest {
     }
 
     /// Refuses more bytes in one call than the profile allows.
-    pub(crate) fn check_call_bytes(&self, bytes: u64) -> Result<(), Stopped> {
-        if bytes > self.call_bytes_max {
-            let allowed = size(self.call_bytes_max);
-            return Err(Stopped::over(Limit::CallBytes, &size(bytes), &allowed));
-        }
-        Ok(())
+    pub(crate) fn check_call_bytes(&self, what: &str, bytes: u64) -> Result<(), Stopped> {
+        check_call_bytes(what, bytes, self.call_bytes_max)
+            .map_err(|message| Stopped::Limit { limit: Limit::CallBytes, message })
     }
+}
+
+/// Refuses more bytes in one call than the profile allows, whichever way they go.
+///
+/// # Errors
+/// What has how many bytes, how many are allowed, and the setting that raises it.
+pub(crate) fn check_call_bytes(what: &str, bytes: u64, bytes_max: u64) -> Result<(), String> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let used = format!("{what} has {}", size(bytes));
+    Err(over_limit(Limit::CallBytes, &used, &size(bytes_max)))
 }
 
 /// A WASI without environment, arguments, files, input, network and real time.
@@ -197,7 +206,7 @@ impl log::Host for Guest {
     ) -> wasmtime::Result<()> {
         let fields_bytes: usize =
             fields.iter().map(|field| field.key.len() + field.value.len()).sum();
-        self.check_call_bytes((message.len() + fields_bytes) as u64)?;
+        self.check_call_bytes("the log line", (message.len() + fields_bytes) as u64)?;
         let level = match level {
             log::Level::Debug => LogLevel::Debug,
             log::Level::Info => LogLevel::Info,

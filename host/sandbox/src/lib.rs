@@ -15,6 +15,7 @@ mod convert;
 mod describe;
 mod engine;
 mod error;
+mod facts;
 mod fault;
 mod files;
 mod guest;
@@ -64,6 +65,13 @@ pub struct Config {
 pub struct Sandbox {
     machine: Arc<Machine>,
     catalog: Arc<Catalog>,
+}
+
+impl Config {
+    /// Whether code that was compiled earlier lies in the cache. Without it the first use of each plugin takes seconds.
+    pub fn has_compiled_code(&self) -> bool {
+        files::has_file(&engine::compiled_dir(&self.cache_dir))
+    }
 }
 
 impl Sandbox {

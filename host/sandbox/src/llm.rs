@@ -4,7 +4,7 @@
 //! is rejected here and never asked.
 use std::sync::Arc;
 
-use domain::model::{Completion, ModelError, ModelErrorKind};
+use domain::model::{Completion, FinishReason, ModelError, ModelErrorKind};
 use domain::port::AskError;
 use wasmtime::component::Resource;
 
@@ -71,7 +71,7 @@ impl Guest {
                 return Ok(Err(self.tell(error)));
             }
         };
-        self.check_call_bytes(request.size_bytes())?;
+        self.check_call_bytes("the question", request.size_bytes())?;
         self.cpu.leave();
         let answer = models.ask(request).await;
         self.cpu.enter();
@@ -80,6 +80,17 @@ impl Guest {
             Err(AskError::Model(error)) => Ok(Err(self.tell(error))),
             Err(AskError::Stop(fault)) => Err(Stopped::Fault(fault).into()),
         }
+    }
+
+    /// The whole answer, if the guest may get as much in one call. In pieces it may get more.
+    fn hand_over(&self, completion: &Completion) -> Result<wit::Completion, Stopped> {
+        let reason = match &completion.finish_reason {
+            FinishReason::Other(words) => words.len(),
+            FinishReason::Stop | FinishReason::Length | FinishReason::ContentFilter => 0,
+        };
+        let bytes = completion.content.len() + completion.model.len() + reason;
+        self.check_call_bytes("the model's answer", bytes as u64)?;
+        Ok(completion_to_guest(completion))
     }
 
     fn tell(&mut self, error: ModelError) -> wit::LlmError {
@@ -97,7 +108,10 @@ impl llm::Host for Guest {
         &mut self,
         request: wit::ModelRequest,
     ) -> wasmtime::Result<Result<wit::Completion, wit::LlmError>> {
-        Ok(self.ask(request).await?.map(|completion| completion_to_guest(&completion)))
+        match self.ask(request).await? {
+            Ok(completion) => Ok(Ok(self.hand_over(&completion)?)),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     async fn stream(
@@ -118,14 +132,19 @@ impl llm::HostCompletionStream for Guest {
         &mut self,
         stream: Resource<CompletionStream>,
     ) -> wasmtime::Result<Result<Option<String>, wit::LlmError>> {
-        Ok(Ok(self.table.get_mut(&stream)?.next_piece()))
+        let piece = self.table.get_mut(&stream)?.next_piece();
+        self.check_call_bytes(
+            "a piece of the answer",
+            piece.as_ref().map_or(0, String::len) as u64,
+        )?;
+        Ok(Ok(piece))
     }
 
     async fn finish(
         &mut self,
         stream: Resource<CompletionStream>,
     ) -> wasmtime::Result<Result<wit::Completion, wit::LlmError>> {
-        Ok(Ok(completion_to_guest(&self.table.get(&stream)?.completion)))
+        Ok(Ok(self.hand_over(&self.table.get(&stream)?.completion)?))
     }
 
     async fn drop(&mut self, stream: Resource<CompletionStream>) -> wasmtime::Result<()> {
@@ -136,7 +155,7 @@ impl llm::HostCompletionStream for Guest {
 
 #[cfg(test)]
 mod tests {
-    use domain::model::{FinishReason, Usage};
+    use domain::model::Usage;
 
     use super::*;
 

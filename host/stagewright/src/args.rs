@@ -12,7 +12,7 @@ use crate::output::Format;
 
 /// Runs LLM workflows whose steps are sandboxed WebAssembly components.
 ///
-/// Exit codes: 0 done, 1 refused or the run failed, 2 usage, 3 internal, 4 the run waits for a person.
+/// Exit codes: 0 done, 1 refused or the run failed, 2 usage or configuration, 3 internal, 4 the run waits (at a gate, paused, or left before its end).
 #[derive(Debug, Parser)]
 #[command(name = "stagewright", version, max_term_width = 100)]
 pub(crate) struct Arguments {

@@ -109,7 +109,7 @@ impl Config {
             notes: notes(&lookup),
             host: merged.host,
             port: merged.port,
-            token: merged.token.map(SecretString::from),
+            token: merged.token.as_deref().and_then(layers::said).map(SecretString::from),
             fallback: fallback(&merged.fallback)?,
             log: merged.log,
             log_format: log_format(&merged.log_format)?,
@@ -208,7 +208,7 @@ fn settings(
         one("data_dir", merged.data_dir.display().to_string()),
         one("host", merged.host.clone()),
         one("port", merged.port.to_string()),
-        one("token", set(merged.token.is_some())),
+        one("token", set(merged.token.as_deref().and_then(layers::said).is_some())),
         one("provider", default_provider.to_owned()),
         one("fallback", merged.fallback.clone()),
         one("model_call_s", merged.model_call_s.to_string()),
@@ -225,7 +225,7 @@ fn settings(
     for provider in providers {
         if let gateway::Kind::OpenAi(connector) = &provider.kind {
             let key = |field: &str| format!("providers.{}.{field}", provider.name);
-            all.push(one(&key("base_url"), connector.base_url.clone()));
+            all.push(one(&key("base_url"), providers::shown_base_url(&connector.base_url)));
             all.push(one(&key("model"), provider.model.clone()));
             let via = layers::origin_of(figment, &key("key_env"));
             let mut secret = one(&key("key"), set(connector.key.is_some()));

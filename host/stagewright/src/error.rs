@@ -73,6 +73,11 @@ pub(crate) enum Error {
     Io { what: String, source: std::io::Error },
 }
 
+/// The problems that are ours or the machine's. Whatever else the host, a provider or a plugin refuses is an answer,
+/// whatever its HTTP status.
+const FAILURES_OF_THE_HOST: [&str; 5] =
+    ["internal", "host_failure", "disk_full", "data_folder_read_only", "not_ready"];
+
 fn said_by(problem: &ProblemDto) -> String {
     match &problem.request_id {
         Some(request_id) => format!("{} (request {request_id})", problem.detail),
@@ -89,9 +94,10 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Error::Usage { .. } | Error::Config { .. } => Exit::Usage,
-            Error::Problem(problem) if problem.status >= 500 && problem.status != 502 => {
+            Error::Problem(problem) if FAILURES_OF_THE_HOST.contains(&problem.code.as_str()) => {
                 Exit::Internal
             }
+            Error::Store(store::Error::Locked { .. }) => Exit::Refused,
             Error::Store(_)
             | Error::Engine(_)
             | Error::Sandbox(_)
@@ -181,5 +187,43 @@ fn hint_at_a_terminal(problem: &ProblemDto) -> &str {
             "take the cursor that the page before ended with, with the same filters"
         }
         _ => &problem.hint,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use control_api::Code;
+
+    use super::*;
+
+    fn problem(code: Code) -> Error {
+        Error::Problem(Box::new(ProblemDto {
+            problem_type: String::new(),
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: String::new(),
+            code: code.as_str().to_owned(),
+            hint: String::new(),
+            retryable: code.is_retryable(),
+            request_id: None,
+            problems: Vec::new(),
+        }))
+    }
+
+    #[test]
+    fn only_what_is_ours_or_the_machines_is_a_failure_of_the_host() {
+        let internal =
+            Code::ALL.iter().filter(|code| problem(**code).exit() == Exit::Internal).copied();
+        let ours = [
+            Code::HostFailure,
+            Code::NotReady,
+            Code::DataFolderReadOnly,
+            Code::DiskFull,
+            Code::Internal,
+        ];
+        assert_eq!(internal.collect::<Vec<_>>(), ours);
+        assert_eq!(problem(Code::ModelTimeout).exit(), Exit::Refused);
+        let locked = store::Error::Locked { data_dir: "data".into(), owner: None };
+        assert_eq!(Error::Store(locked).exit(), Exit::Refused);
     }
 }

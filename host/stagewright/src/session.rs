@@ -24,6 +24,8 @@ pub(crate) struct Session<'a> {
     pub(crate) config: &'a Config,
     pub(crate) output: &'a Output,
     pub(crate) client: Client,
+    /// Whether the cache held nothing compiled when the session began.
+    is_cold: bool,
 }
 
 impl<'a> Session<'a> {
@@ -33,6 +35,7 @@ impl<'a> Session<'a> {
         output: &'a Output,
         drive: DriveOnStart,
     ) -> Result<Session<'a>, Error> {
+        let is_cold = !sandbox_config(config).has_compiled_code();
         let transport = match Store::owner_of(&config.data_dir)? {
             Some(owner) => remote(config, &owner)?,
             None => match open_engine(config, drive, COMMAND_GRACE).await {
@@ -44,7 +47,14 @@ impl<'a> Session<'a> {
                 Err(error) => return Err(error),
             },
         };
-        Ok(Session { config, output, client: Client::new(transport) })
+        Ok(Session { config, output, client: Client::new(transport), is_cold })
+    }
+
+    /// Tells why the first run takes seconds before anything is to be seen of it.
+    pub(crate) fn say_first_compilation(&self) {
+        if self.is_cold && self.is_local() && !self.output.is_json() {
+            self.output.note("compiling the plugins for this machine, once");
+        }
     }
 
     /// Whether runs go on only as long as this process lives.
@@ -140,14 +150,18 @@ pub(crate) async fn open_engine(
 
 /// Opens the sandbox alone. Needs no lock: what it keeps on disk is a cache.
 pub(crate) fn open_sandbox(config: &Config) -> Result<sandbox::Sandbox, Error> {
+    Ok(sandbox::Sandbox::open(sandbox_config(config))?)
+}
+
+fn sandbox_config(config: &Config) -> sandbox::Config {
     let instance_count = config.attempt_count_max + SPARE_INSTANCE_COUNT;
-    Ok(sandbox::Sandbox::open(sandbox::Config {
+    sandbox::Config {
         cache_dir: config.data_dir.join("cache"),
         plugin_dir: config.plugin_dir(),
         pinned_dir: config.data_dir.join("pinned"),
         bundled: plugin_bundle::PLUGINS,
         instance_count_max: u32::try_from(instance_count).unwrap_or(u32::MAX),
-    })?)
+    }
 }
 
 /// Opens the gateway alone; connects to nobody.

@@ -1,6 +1,6 @@
 //! The routes by which a test in another process drives the server.
 //!
-//! `POST /control/behaviour` queues one or, with `?count=N`, several; `POST /control/otherwise` sets what is done when
+//! `POST /control/behavior` queues one or, with `?count=N`, several; `POST /control/otherwise` sets what is done when
 //! nothing is queued; `POST /control/hold`, `/release`, `/reset`; `POST /control/key` with `{"key": "..."}`;
 //! `GET /control/requests` gives all requests and, with `?at_least=N`, waits for that many; `GET /control/count`.
 use axum::extract::{Query, State};
@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::behaviour::Behaviour;
+use crate::behavior::Behavior;
 use crate::server::{Recorded, Shared};
 
 #[derive(Deserialize)]
@@ -36,7 +36,7 @@ struct Key {
 
 pub(crate) fn router() -> Router<Shared> {
     Router::new()
-        .route("/control/behaviour", post(push))
+        .route("/control/behavior", post(push))
         .route("/control/otherwise", post(otherwise))
         .route("/control/hold", post(hold))
         .route("/control/release", post(release))
@@ -49,14 +49,14 @@ pub(crate) fn router() -> Router<Shared> {
 async fn push(
     State(shared): State<Shared>,
     Query(times): Query<Times>,
-    Json(behaviour): Json<Behaviour>,
+    Json(behavior): Json<Behavior>,
 ) -> StatusCode {
-    (0..times.count).for_each(|_| shared.push(behaviour.clone()));
+    (0..times.count).for_each(|_| shared.push(behavior.clone()));
     StatusCode::NO_CONTENT
 }
 
-async fn otherwise(State(shared): State<Shared>, Json(behaviour): Json<Behaviour>) -> StatusCode {
-    shared.otherwise(behaviour);
+async fn otherwise(State(shared): State<Shared>, Json(behavior): Json<Behavior>) -> StatusCode {
+    shared.otherwise(behavior);
     StatusCode::NO_CONTENT
 }
 

@@ -6,13 +6,13 @@
 //!
 //! Invariant: a request is counted before it is answered, so that a test that sees the count can end the asking side
 //! while the answer is open.
-mod behaviour;
+mod behavior;
 mod control;
 mod server;
 mod stream;
 mod writer;
 
-pub use behaviour::{After, Answer, Behaviour, UsageForm};
+pub use behavior::{After, Answer, Behavior, UsageForm};
 pub use server::{ModelServer, Recorded};
 
 /// The name under which the server answers.

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::behaviour::Behaviour;
+use crate::behavior::Behavior;
 use crate::{MODEL, control, stream};
 
 /// Largest request, in bytes.
@@ -59,8 +59,8 @@ struct Inner {
 }
 
 struct Script {
-    next: VecDeque<Behaviour>,
-    otherwise: Behaviour,
+    next: VecDeque<Behavior>,
+    otherwise: Behavior,
     key: Option<String>,
     requests: Vec<Recorded>,
 }
@@ -118,13 +118,13 @@ impl ModelServer {
     }
 
     /// Queues what to do with the next request that has nothing queued before it.
-    pub fn push(&self, behaviour: Behaviour) {
-        self.state.script().next.push_back(behaviour);
+    pub fn push(&self, behavior: Behavior) {
+        self.state.script().next.push_back(behavior);
     }
 
     /// What to do with requests that nothing is queued for.
-    pub fn otherwise(&self, behaviour: Behaviour) {
-        self.state.script().otherwise = behaviour;
+    pub fn otherwise(&self, behavior: Behavior) {
+        self.state.script().otherwise = behavior;
     }
 
     /// Refuses requests that do not come with this key.
@@ -172,7 +172,7 @@ impl Shared {
     fn new() -> Self {
         let script = Script {
             next: VecDeque::new(),
-            otherwise: Behaviour::answer(),
+            otherwise: Behavior::answer(),
             key: None,
             requests: Vec::new(),
         };
@@ -192,12 +192,12 @@ impl Shared {
         self.script().requests.clone()
     }
 
-    pub(crate) fn push(&self, behaviour: Behaviour) {
-        self.script().next.push_back(behaviour);
+    pub(crate) fn push(&self, behavior: Behavior) {
+        self.script().next.push_back(behavior);
     }
 
-    pub(crate) fn otherwise(&self, behaviour: Behaviour) {
-        self.script().otherwise = behaviour;
+    pub(crate) fn otherwise(&self, behavior: Behavior) {
+        self.script().otherwise = behavior;
     }
 
     pub(crate) fn require_key(&self, key: Option<String>) {
@@ -209,7 +209,7 @@ impl Shared {
         {
             let mut script = self.script();
             script.next.clear();
-            script.otherwise = Behaviour::answer();
+            script.otherwise = Behavior::answer();
             script.key = None;
             script.requests.clear();
         }
@@ -273,7 +273,7 @@ async fn complete(State(shared): State<Shared>, headers: HeaderMap, body: Bytes)
         headers: sent_headers.collect(),
         body: request.clone(),
     };
-    let behaviour = {
+    let behavior = {
         let mut script = shared.script();
         script.requests.push(recorded);
         script.next.pop_front().unwrap_or_else(|| script.otherwise.clone())
@@ -285,7 +285,7 @@ async fn complete(State(shared): State<Shared>, headers: HeaderMap, body: Bytes)
         watched.end();
         return wrong_key(&headers);
     }
-    stream::respond(behaviour, &request, watched).await
+    stream::respond(behavior, &request, watched).await
 }
 
 /// Repeats what was sent, as careless servers do.

@@ -1,4 +1,4 @@
-//! Bodies of answers: streams and whole objects, cut and ended as a behaviour says.
+//! Bodies of answers: streams and whole objects, cut and ended as a behavior says.
 use std::future;
 use std::io;
 
@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use crate::behaviour::{After, Answer, Behaviour, UsageForm};
+use crate::behavior::{After, Answer, Behavior, UsageForm};
 use crate::server::Watched;
 use crate::{MODEL, writer};
 
@@ -16,30 +16,26 @@ const EVENT_STREAM: &str = "text/event-stream";
 /// Size of the pieces that a huge line is sent in, in bytes.
 const HUGE_PIECE_BYTES: usize = 64 << 10;
 
-/// Does what the behaviour says.
-pub(crate) async fn respond(
-    behaviour: Behaviour,
-    request: &Value,
-    mut watched: Watched,
-) -> Response {
-    match behaviour {
-        Behaviour::Answer(answer) => answered(&answer, request, watched),
-        Behaviour::Status { status, headers, body } => {
+/// Does what the behavior says.
+pub(crate) async fn respond(behavior: Behavior, request: &Value, mut watched: Watched) -> Response {
+    match behavior {
+        Behavior::Answer(answer) => answered(&answer, request, watched),
+        Behavior::Status { status, headers, body } => {
             watched.end();
             refused(status, headers, body)
         }
-        Behaviour::Raw { content_type, body, piece_bytes, after } => {
+        Behavior::Raw { content_type, body, piece_bytes, after } => {
             let pieces = cut(body.into_bytes(), piece_bytes);
             streamed(&content_type, pieces, after, watched)
         }
-        Behaviour::HugeLine { size_bytes } => {
+        Behavior::HugeLine { size_bytes } => {
             let mut pieces = vec![b"data: \"".to_vec()];
             let count = size_bytes.div_ceil(HUGE_PIECE_BYTES);
             pieces.extend((0..count).map(|_| vec![b'x'; HUGE_PIECE_BYTES]));
             streamed(EVENT_STREAM, pieces, After::Hang, watched)
         }
-        Behaviour::Hang => future::pending().await,
-        Behaviour::Close => {
+        Behavior::Hang => future::pending().await,
+        Behavior::Close => {
             watched.end();
             // An error before the first byte of the body closes the connection before the head is sent.
             let failing = stream::iter([Err::<Vec<u8>, _>(io::Error::other("closed on request"))]);

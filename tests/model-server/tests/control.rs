@@ -2,7 +2,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use model_server::{Behaviour, ModelServer};
+use model_server::{Behavior, ModelServer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -31,11 +31,11 @@ async fn complete(url: &str, body: &Value) -> (String, String) {
 }
 
 #[tokio::test]
-async fn behaviours_are_queued_and_requests_are_kept() {
+async fn behaviors_are_queued_and_requests_are_kept() {
     let server = ModelServer::start().await;
     let url = server.url();
-    let refusal = serde_json::to_value(Behaviour::status(503, "busy")).unwrap();
-    let (status, _) = send(&url, "POST", "/control/behaviour?count=2", &refusal).await;
+    let refusal = serde_json::to_value(Behavior::status(503, "busy")).unwrap();
+    let (status, _) = send(&url, "POST", "/control/behavior?count=2", &refusal).await;
     assert_eq!(status, "HTTP/1.1 204 No Content");
     for expected in ["HTTP/1.1 503 Service Unavailable"; 2] {
         assert_eq!(complete(&url, &json!({ "n": 1 })).await.0, expected);
@@ -67,7 +67,7 @@ async fn a_held_call_is_counted_and_answered_after_its_release() {
 #[tokio::test]
 async fn sections_and_schemas_are_answered_in_their_form() {
     let server = ModelServer::start().await;
-    server.otherwise(Behaviour::Answer(model_server::Answer { whole: true, ..Default::default() }));
+    server.otherwise(Behavior::Answer(model_server::Answer { whole: true, ..Default::default() }));
     let prompt = "Required sections, in this order:\n## Market - size\n## Audience - who buys";
     let asked = json!({ "messages": [{ "role": "user", "content": prompt }] });
     let (_, body) = complete(&server.url(), &asked).await;

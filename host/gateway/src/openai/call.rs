@@ -1,11 +1,12 @@
 //! One call: tries and waits within one deadline.
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::model::{Completion, FinishReason, ModelError, ModelErrorKind, Usage};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::answer::{Answer, Read};
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Lasts};
 use super::error::in_words;
 use super::refusal::{Again, Refusal, understand};
 use super::{Server, transfer, wait, wire};
@@ -41,15 +42,15 @@ pub(crate) async fn ask(server: &Server, question: &Question, deltas: Deltas<'_>
         total_ms: in_ms(started.elapsed()),
         tries: call.tries,
     };
-    let answer = call.answer;
+    let (answer, deadline) = (call.answer, call.deadline);
     match ended {
         Ok(()) => {
-            let completion = completed(question, answer).await;
+            let completion = completed(question, answer, deadline).await;
             Answered { outcome: Ok(completion), timing, broken_off: None }
         }
         Err(error) => {
             let broken_off = match answer.has_begun() {
-                true => Some(broken_off(question, answer).await),
+                true => Some(broken_off(question, answer, deadline).await),
                 false => None,
             };
             Answered { outcome: Err(error), timing, broken_off }
@@ -172,7 +173,7 @@ impl Call<'_> {
             .post(server.endpoint("chat/completions"))
             .header("content-type", "application/json")
             .header("accept", "text/event-stream, application/json")
-            .header(IDEMPOTENCY_KEY, &self.question.idempotency_key)
+            .header(IDEMPOTENCY_KEY, dialect.keyed(&self.question.idempotency_key))
             .headers(server.headers())
             .body(body))
     }
@@ -207,13 +208,12 @@ impl Call<'_> {
         let is_about_the_form =
             matches!(status.as_u16(), 400 | 422) && refusal.error.kind == ModelErrorKind::Rejected;
         let options = &self.question.request.options;
-        let other = dialect.without_refused(options, &words).filter(|_| is_about_the_form);
-        let Some(other) = other else {
+        let change = dialect.change_after(options, &words).filter(|_| is_about_the_form);
+        let Some((change, lasts)) = change else {
             return TryFailed::For(refusal);
         };
-        // A schema that the server calls invalid says nothing about other schemas.
-        if !words.names("nvalid schema") {
-            self.server.remember(&self.question.route.model, other);
+        if lasts == Lasts::ForTheModel {
+            self.server.remember(&self.question.route.model, change);
         }
         tracing::debug!(
             provider = self.server.name,
@@ -221,7 +221,7 @@ impl Call<'_> {
             self.server.name,
             refusal.error.message
         );
-        TryFailed::Speaks(other)
+        TryFailed::Speaks(dialect.with(change))
     }
 
     fn out_of_time(&self, time_max: Duration) -> ModelError {
@@ -234,8 +234,8 @@ impl Call<'_> {
     }
 }
 
-async fn completed(question: &Question, mut answer: Answer) -> Completion {
-    let usage = usage_of(question, &mut answer).await;
+async fn completed(question: &Question, mut answer: Answer, deadline: Instant) -> Completion {
+    let usage = usage_of(question, &mut answer, deadline).await;
     Completion {
         content: answer.content,
         finish_reason: answer.finish_reason.unwrap_or(FinishReason::Stop),
@@ -245,33 +245,73 @@ async fn completed(question: &Question, mut answer: Answer) -> Completion {
     }
 }
 
-async fn broken_off(question: &Question, mut answer: Answer) -> BrokenOff {
-    let usage = usage_of(question, &mut answer).await;
+async fn broken_off(question: &Question, mut answer: Answer, deadline: Instant) -> BrokenOff {
+    let usage = usage_of(question, &mut answer, deadline).await;
     BrokenOff { content: answer.content, usage, cost_nano_usd: None }
 }
 
-/// What the provider counted; what it did not count is counted here. Counting computes, so it gets a thread of its own.
-async fn usage_of(question: &Question, answer: &mut Answer) -> Usage {
+/// What the provider counted; what it did not count is estimated here.
+async fn usage_of(question: &Question, answer: &mut Answer, deadline: Instant) -> Usage {
     let told = answer.usage.take().unwrap_or_default().into_usage();
     if told.input_tokens.is_some() && told.output_tokens.is_some() {
         return told;
     }
-    let request = std::sync::Arc::clone(&question.request);
+    let estimate = estimated(question, answer, deadline).await;
+    Usage {
+        input_tokens: told.input_tokens.or(estimate.input_tokens),
+        output_tokens: told.output_tokens.or(estimate.output_tokens),
+        cached_tokens: told.cached_tokens,
+        reasoning_tokens: told.reasoning_tokens.or(estimate.reasoning_tokens),
+        source: estimate.source,
+    }
+}
+
+/// Counting computes, so it gets a thread of its own, and it ends with the call: a long answer may take seconds.
+async fn estimated(question: &Question, answer: &mut Answer, deadline: Instant) -> Usage {
+    let request = Arc::clone(&question.request);
     let (content, reasoning) = (answer.content.clone(), std::mem::take(&mut answer.reasoning));
-    let counting = move || tokens::estimate(&request, &content, &reasoning);
-    match tokio::task::spawn_blocking(counting).await {
-        Ok(estimate) => Usage {
-            input_tokens: told.input_tokens.or(estimate.input_tokens),
-            output_tokens: told.output_tokens.or(estimate.output_tokens),
-            cached_tokens: told.cached_tokens,
-            reasoning_tokens: told.reasoning_tokens.or(estimate.reasoning_tokens),
-            source: estimate.source,
-        },
-        // The runtime shuts down: what the provider said is all that is known.
-        Err(_) => told,
+    let by_size = tokens::estimate_by_size(&request, &content, &reasoning);
+    if Instant::now() >= deadline {
+        return by_size;
+    }
+    let counting = move || tokens::estimate_until(&request, &content, &reasoning, deadline);
+    match timeout_at(deadline, tokio::task::spawn_blocking(counting)).await {
+        Ok(Ok(Some(counted))) => counted,
+        // The time is up, or the runtime shuts down.
+        Ok(Ok(None) | Err(_)) | Err(_) => by_size,
     }
 }
 
 fn in_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::model::{Message, ModelOptions, ModelRequest, Role, UsageSource};
+
+    use super::*;
+    use crate::question::Route;
+
+    #[tokio::test]
+    async fn what_an_answer_used_is_told_in_time_and_marked_as_estimated() {
+        let message = Message { role: Role::User, content: "b".repeat(4_000) };
+        let question = Question {
+            route: Route { provider: "mine".to_owned(), model: "m".to_owned() },
+            request: Arc::new(ModelRequest {
+                messages: vec![message],
+                options: ModelOptions::default(),
+                label: None,
+            }),
+            time_max: Duration::ZERO,
+            idempotency_key: String::new(),
+        };
+        let answer = || Answer { content: " bees".repeat(1_000), ..Answer::default() };
+        let late = usage_of(&question, &mut answer(), Instant::now()).await;
+        assert_eq!((late.output_tokens, late.source), (Some(1_250), UsageSource::Estimated));
+        assert_eq!(late.input_tokens, Some(1_007));
+        let in_time = Instant::now() + Duration::from_secs(600);
+        let counted = usage_of(&question, &mut answer(), in_time).await;
+        assert_eq!((counted.output_tokens, counted.source), (Some(1_000), UsageSource::Estimated));
+    }
 }

@@ -8,6 +8,21 @@ use serde_json::Value;
 
 use super::{Server, wait};
 
+/// How servers say that they do not know a part of a request. The last is how Kimi and OpenAI's reasoning models refuse
+/// every value but their own: `invalid temperature: only 1 is allowed for this model`.
+const UNSUPPORTED_PHRASES: &[&str] = &[
+    "unsupported",
+    "not support",
+    "doesn't support",
+    "unknown",
+    "unrecognized",
+    "unexpected keyword",
+    "not permitted",
+    "is allowed for this model",
+];
+const UNSUPPORTED_CODES: &[&str] =
+    &["unsupported_parameter", "unsupported_value", "unknown_parameter"];
+
 /// What a server said about a refusal, in whatever form.
 #[derive(Debug, Default)]
 pub(super) struct ProviderWords {
@@ -43,9 +58,23 @@ impl ProviderWords {
         }
     }
 
-    /// Whether the refusal is about this part of the request.
+    /// Whether the refusal mentions this part of the request.
     pub(super) fn names(&self, part: &str) -> bool {
         self.param == part || self.message.contains(part)
+    }
+
+    /// Whether this part of the request, which the refusal is about, is one that the server or the model does not know
+    /// at all, rather than one with a wrong value.
+    pub(super) fn calls_unsupported(&self, part: &str) -> bool {
+        // `response_format.type` is a part of `response_format`.
+        let about_another =
+            !self.param.is_empty() && self.param.split(['.', '[']).next() != Some(part);
+        // A schema that the server calls invalid says nothing about other schemas.
+        let is_content = self.says(&["invalid schema"]);
+        if about_another || is_content || !self.names(part) && self.param.is_empty() {
+            return false;
+        }
+        self.says(UNSUPPORTED_PHRASES) || self.has_code(UNSUPPORTED_CODES)
     }
 
     fn has_code(&self, codes: &[&str]) -> bool {

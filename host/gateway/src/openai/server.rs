@@ -11,7 +11,7 @@ use rustls_platform_verifier::Verifier;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::USER_AGENT;
-use super::dialect::Dialect;
+use super::dialect::{Change, Dialect};
 use crate::config::{Error, OpenAi, Provider};
 use crate::redact::Secrets;
 
@@ -153,10 +153,12 @@ impl Server {
         dialects.get(model).copied().unwrap_or_default()
     }
 
-    pub(super) fn remember(&self, model: &str, dialect: Dialect) {
+    pub(super) fn remember(&self, model: &str, change: Change) {
         let mut dialects = self.dialects.lock().unwrap_or_else(PoisonError::into_inner);
         if dialects.len() < REMEMBERED_MODEL_COUNT_MAX || dialects.contains_key(model) {
-            dialects.insert(model.to_owned(), dialect);
+            // To what is known already: calls at the same time learn different things.
+            let dialect = dialects.entry(model.to_owned()).or_default();
+            *dialect = dialect.with(change);
         }
     }
 }

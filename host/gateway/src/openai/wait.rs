@@ -21,7 +21,7 @@ pub(super) fn asked(headers: &HeaderMap) -> Option<Duration> {
     let milliseconds = || seconds(text("retry-after-ms")?).map(|wait| wait / 1000);
     let after = || {
         let value = text(RETRY_AFTER.as_str())?;
-        seconds(value).or_else(|| until_date(value, text(DATE.as_str())?))
+        seconds(value).or_else(|| until_date(value, text(DATE.as_str())))
     };
     let resets = || {
         ["requests", "tokens"]
@@ -43,11 +43,21 @@ fn from_seconds(seconds: f64) -> Option<Duration> {
         .then(|| Duration::from_secs_f64(seconds.min(ASKED_WAIT_MAX.as_secs_f64() * 1000.0)))
 }
 
-/// From the server's own `Date` to the date it names: neither clock has to be right.
-fn until_date(date: &str, server_now: &str) -> Option<Duration> {
+/// From the server's own `Date` to the date it names: neither clock has to be right. A server that does not say its
+/// time is taken to agree with this machine's clock.
+fn until_date(date: &str, server_now: Option<&str>) -> Option<Duration> {
     let date: SystemTime = httpdate::parse_http_date(date).ok()?;
-    let now: SystemTime = httpdate::parse_http_date(server_now).ok()?;
+    let server_now = server_now.and_then(|now| httpdate::parse_http_date(now).ok());
+    let now: SystemTime = server_now.unwrap_or_else(machine_now);
     Some(date.duration_since(now).unwrap_or(Duration::ZERO))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a date on the wire can be compared with nothing else; no record depends on it"
+)]
+fn machine_now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// Times as OpenAI writes them: `1s`, `6m0s`, `20ms`, `1.5s`.
@@ -93,6 +103,14 @@ mod tests {
         let now = ("date", "Wed, 21 Oct 2015 07:28:00 GMT");
         check(&[now, ("retry-after", "Wed, 21 Oct 2015 07:29:30 GMT")], Some(90_000));
         check(&[now, ("retry-after", "Wed, 21 Oct 2015 07:00:00 GMT")], Some(0));
+    }
+
+    #[test]
+    fn a_date_from_a_server_that_does_not_say_its_time_is_compared_with_our_clock() {
+        let far = ("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT");
+        check(&[far], Some(ASKED_WAIT_MAX.as_millis() as u64));
+        check(&[("date", "today"), far], Some(ASKED_WAIT_MAX.as_millis() as u64));
+        check(&[("retry-after", "Wed, 21 Oct 2015 07:29:30 GMT")], Some(0));
     }
 
     #[test]

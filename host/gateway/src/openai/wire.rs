@@ -12,6 +12,9 @@ use super::dialect::{Dialect, FormatSupport, TokenBound};
 /// Longest reason for an end, in bytes, that is kept in the provider's words.
 const FINISH_REASON_BYTES_MAX: usize = 64;
 
+/// Highest count of tokens that is believed. No model has a millionth of it, and sums of counts below it fit.
+const TOKEN_COUNT_MAX: u64 = 1 << 40;
+
 /// A schema is not JSON.
 #[derive(Debug, thiserror::Error)]
 #[error("the JSON schema `{name}` is not JSON: {detail}")]
@@ -84,8 +87,8 @@ pub(super) fn body(
         max_completion_tokens: options
             .max_tokens
             .filter(|_| dialect.bound == TokenBound::MaxCompletionTokens),
-        temperature: options.temperature.filter(|_| dialect.sampling),
-        top_p: options.top_p.filter(|_| dialect.sampling),
+        temperature: options.temperature.filter(|_| dialect.temperature),
+        top_p: options.top_p.filter(|_| dialect.top_p),
         stop: &options.stop,
         seed: options.seed,
         response_format: response_format(&options.response_format, dialect.format)?,
@@ -252,16 +255,21 @@ impl WireUsage {
     pub(super) fn into_usage(self) -> Usage {
         // The same count may stand in several places; it is one count.
         let detailed = self.prompt_tokens_details.and_then(|details| details.cached_tokens);
+        let reasoning = self.completion_tokens_details.and_then(|details| details.reasoning_tokens);
         Usage {
-            input_tokens: self.prompt_tokens,
-            output_tokens: self.completion_tokens,
-            cached_tokens: detailed.or(self.cached_tokens).or(self.prompt_cache_hit_tokens),
-            reasoning_tokens: self
-                .completion_tokens_details
-                .and_then(|details| details.reasoning_tokens),
+            input_tokens: believed(self.prompt_tokens),
+            output_tokens: believed(self.completion_tokens),
+            cached_tokens: believed(detailed)
+                .or(believed(self.cached_tokens))
+                .or(believed(self.prompt_cache_hit_tokens)),
+            reasoning_tokens: believed(reasoning),
             source: UsageSource::Provider,
         }
     }
+}
+
+fn believed(count: Option<u64>) -> Option<u64> {
+    count.filter(|count| *count <= TOKEN_COUNT_MAX)
 }
 
 /// Why the answer ended, from the server's word.

@@ -15,6 +15,9 @@ const KEY_WORD_CHARS_MIN: usize = 4;
 const SECTION_COUNT_MAX: usize = 64;
 /// Longest line that can be the label of a block, in bytes.
 const LABEL_BYTES_MAX: usize = 80;
+/// Tags without an end that are searched for one, each through the rest of the prompt. Prompts name such a tag in
+/// passing; a prompt with more of them follows no convention, and must cost no time.
+const OPEN_TAG_COUNT_MAX: usize = 8;
 /// Words that tell nothing about a product.
 const IDLE_WORDS: &[&str] = &[
     "about", "after", "also", "been", "brief", "create", "does", "draft", "each", "every", "find",
@@ -84,30 +87,41 @@ fn sections(list: &str) -> Vec<Section<'_>> {
 /// The text of a block that says that it is the request: between the tags `<request>` and `</request>`, or under a label
 /// such as `Request:` or `## The request`.
 fn labelled_request(prompt: &str) -> Option<&str> {
-    let find = |block_of: fn(&str, &str) -> Option<usize>| {
-        let mut offset = 0;
-        prompt.split_inclusive('\n').find_map(|line| {
-            offset += line.len();
-            let rest = &prompt[offset..];
-            let label = line.trim();
-            let is_label =
-                label.len() <= LABEL_BYTES_MAX && label.to_ascii_lowercase().contains("request");
-            let end = block_of(is_label.then_some(label)?, rest)?;
-            let block = rest[..end].trim();
-            (!block.is_empty()).then_some(block)
-        })
+    let mut open_tags = 0;
+    let tagged_len = |label: &str, rest: &str| {
+        let closing = closing_tag(label).filter(|_| open_tags < OPEN_TAG_COUNT_MAX)?;
+        let found = rest.find(&closing);
+        open_tags += usize::from(found.is_none());
+        found
     };
-    find(tagged_len).or_else(|| find(titled_len)).map(without_fence)
+    labelled_block(prompt, tagged_len)
+        .or_else(|| labelled_block(prompt, titled_len))
+        .map(without_fence)
 }
 
-/// Length of the text before the closing tag, if the label is a tag.
-fn tagged_len(label: &str, rest: &str) -> Option<usize> {
+/// The first text, not empty, below a label; `block_len` gives its length from the label and what follows.
+fn labelled_block(
+    prompt: &str,
+    mut block_len: impl FnMut(&str, &str) -> Option<usize>,
+) -> Option<&str> {
+    let mut offset = 0;
+    prompt.split_inclusive('\n').find_map(|line| {
+        offset += line.len();
+        let rest = &prompt[offset..];
+        let label = line.trim();
+        let is_label =
+            label.len() <= LABEL_BYTES_MAX && label.to_ascii_lowercase().contains("request");
+        let end = block_len(is_label.then_some(label)?, rest)?;
+        let block = rest[..end].trim();
+        (!block.is_empty()).then_some(block)
+    })
+}
+
+/// What closes the block, if the label is a tag that opens one.
+fn closing_tag(label: &str) -> Option<String> {
     let tag = label.strip_prefix('<')?.strip_suffix('>')?;
-    let name = tag.split_whitespace().next()?;
-    if name.starts_with('/') {
-        return None;
-    }
-    rest.find(&format!("</{name}>"))
+    let name = tag.split_whitespace().next().filter(|name| !name.starts_with('/'))?;
+    Some(format!("</{name}>"))
 }
 
 /// Length of the text before the next heading, if the label is a heading or ends with a colon.
@@ -211,6 +225,17 @@ mod tests {
         );
         check_gist(asked, asked);
         check_gist("", "an empty request");
+    }
+
+    #[test]
+    fn a_flood_of_tags_without_an_end_takes_no_time() {
+        // Searched each to the end of the prompt, these are some hundred billion bytes, which take minutes.
+        let started = std::time::Instant::now();
+        let tags: String = (0..200_000).map(|number| format!("<request-{number}>\n")).collect();
+        check_gist(&format!("{tags}Request:\nA beeswax wrap"), "A beeswax wrap");
+        check_gist(&format!("{}Request:\nA", "<request>\n".repeat(400_000)), "A");
+        let elapsed = started.elapsed();
+        assert!(elapsed < std::time::Duration::from_secs(20), "{elapsed:?}");
     }
 
     #[test]

@@ -2,6 +2,11 @@
 //!
 //! Covers what schemas of answers use: objects, arrays, enums, constants, bounds, unions and local references. Patterns
 //! and conditions are not looked at; whoever asked checks the answer anyhow.
+//!
+//! Invariant: whatever the schema, work and memory are bounded by its size plus a constant. A schema that asks for more
+//! gets an instance that does not follow it to its end.
+use std::collections::HashSet;
+
 use serde_json::{Map, Number, Value, json};
 
 use super::LABEL;
@@ -11,6 +16,17 @@ use super::brief::Brief;
 const DEPTH_MAX: usize = 12;
 /// Values of one instance. From there on it is made as if it were too deep, and arrays end, whatever they ask for.
 const VALUE_COUNT_MAX: usize = 5_000;
+/// Values after which nothing follows, required or not: required fields that refer to themselves double at each level.
+const VALUE_COUNT_END: usize = 2 * VALUE_COUNT_MAX;
+/// Memory of one instance, and the parts of the schema that are gone through for it, each time they are, in bytes.
+/// Answers of models are a hundredth of it.
+const ROOM_BYTES: usize = 2 << 20;
+/// What a value takes beside its text, in bytes.
+const VALUE_BYTES: usize = size_of::<Value>();
+/// Bytes of a field's name that are looked at for what it asks for.
+const NAME_BYTES_MAX: usize = 64;
+/// Types of a value that are looked at: JSON has seven.
+const TYPE_COUNT_MAX: usize = 8;
 /// Items of an array whose schema asks for no more and allows them.
 const USUAL_ITEM_COUNT: u64 = 3;
 /// Most items, whatever the schema asks for.
@@ -23,7 +39,7 @@ const SEARCH_FORMS: &[&str] =
 
 /// An instance of the schema.
 pub(super) fn of_schema(schema: &Value, brief: &Brief<'_>) -> Value {
-    Writer { root: schema, brief, phrases: 0, values: 0 }
+    Writer { root: schema, brief, phrases: 0, values: 0, room_bytes: ROOM_BYTES }
         .value(schema, Place { name: "", index: 0, depth: 0 })
 }
 
@@ -45,6 +61,8 @@ struct Writer<'a> {
     phrases: usize,
     /// Values made.
     values: usize,
+    /// What is left of the room. At 0 the instance ends where it is.
+    room_bytes: usize,
 }
 
 /// Where in the instance a value goes.
@@ -57,25 +75,26 @@ struct Place<'a> {
     depth: usize,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     fn value(&mut self, schema: &Value, place: Place<'_>) -> Value {
         let place = Place { depth: place.depth + 1, ..place };
         self.values += 1;
-        if place.depth > DEPTH_MAX * 2 {
+        if place.depth > DEPTH_MAX * 2 || self.has_ended() || !self.takes(VALUE_BYTES) {
             return Value::Null;
         }
         if let Some(target) = schema.get("$ref").and_then(|path| self.referred(path)) {
-            return self.value(&target, place);
+            return self.value(target, place);
         }
         if let Some(constant) = schema.get("const") {
-            return constant.clone();
+            return self.copy(constant);
         }
         if let Some(values) = schema.get("enum").and_then(Value::as_array).filter(|v| !v.is_empty())
         {
-            return values[place.index % values.len()].clone();
+            return self.copy(&values[place.index % values.len()]);
         }
         for union in ["anyOf", "oneOf"] {
-            if let Some(first) = schema.get(union).and_then(|branches| first_not_null(branches)) {
+            let branches = schema.get(union).and_then(Value::as_array);
+            if let Some(first) = branches.and_then(|branches| self.first_not_null(branches)) {
                 return self.value(first, place);
             }
         }
@@ -97,20 +116,65 @@ impl Writer<'_> {
         place.depth < DEPTH_MAX && self.values < VALUE_COUNT_MAX
     }
 
-    fn referred(&self, path: &Value) -> Option<Value> {
+    /// Nothing more is made.
+    fn has_ended(&self) -> bool {
+        self.values > VALUE_COUNT_END || self.room_bytes == 0
+    }
+
+    /// Takes from the room; false, and no room for anything else either, if there is too little.
+    fn takes(&mut self, bytes: usize) -> bool {
+        let left = self.room_bytes.checked_sub(bytes);
+        self.room_bytes = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// A copy of a part of the schema, if there is room for it. It is counted first: the same megabytes may be asked for
+    /// a thousand times.
+    fn copy(&mut self, value: &Value) -> Value {
+        if self.takes_all_of(value) { value.clone() } else { Value::Null }
+    }
+
+    fn takes_all_of(&mut self, value: &Value) -> bool {
+        match value {
+            Value::Array(items) => {
+                self.takes(VALUE_BYTES) && items.iter().all(|item| self.takes_all_of(item))
+            }
+            Value::Object(fields) => {
+                self.takes(VALUE_BYTES)
+                    && fields.iter().all(|(name, field)| {
+                        self.takes(VALUE_BYTES + name.len()) && self.takes_all_of(field)
+                    })
+            }
+            Value::String(text) => self.takes(VALUE_BYTES + text.len()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => self.takes(VALUE_BYTES),
+        }
+    }
+
+    fn referred(&mut self, path: &Value) -> Option<&'a Value> {
         let pointer = path.as_str()?.strip_prefix('#')?;
-        self.root.pointer(pointer).cloned()
+        let root = self.root;
+        self.takes(pointer.len()).then(|| root.pointer(pointer)).flatten()
+    }
+
+    fn first_not_null<'s>(&mut self, branches: &'s [Value]) -> Option<&'s Value> {
+        if !self.takes(branches.len()) {
+            return None;
+        }
+        branches.iter().find(|branch| type_of(branch) != "null").or(branches.first())
     }
 
     /// Fields of all parts together; where the parts are no objects, the first.
     fn all_of(&mut self, schema: &Value, parts: &[Value], place: Place<'_>) -> Value {
         let mut whole = Map::new();
-        let own = type_of(schema) == "object";
-        let own_value = own.then(|| self.object(schema, place));
-        let of_parts = parts.iter().map(|part| self.value(part, place));
-        for value in own_value.into_iter().chain(of_parts.collect::<Vec<_>>()) {
-            match value {
+        if type_of(schema) == "object"
+            && let Value::Object(fields) = self.object(schema, place)
+        {
+            whole = fields;
+        }
+        for part in parts {
+            match self.value(part, place) {
                 Value::Object(fields) => whole.extend(fields),
+                _ if self.has_ended() => break,
                 other => return other,
             }
         }
@@ -118,17 +182,24 @@ impl Writer<'_> {
     }
 
     fn object(&mut self, schema: &Value, place: Place<'_>) -> Value {
-        let required = |name: &str| {
-            let names = schema.get("required").and_then(Value::as_array);
-            names.is_some_and(|names| names.iter().any(|other| other == name))
-        };
         let mut fields = Map::new();
         let properties = schema.get("properties").and_then(Value::as_object);
+        let names = schema.get("required").and_then(Value::as_array);
+        let required_count = names.map_or(0, Vec::len);
+        if !self.takes(required_count + properties.map_or(0, Map::len)) {
+            return Value::Object(fields);
+        }
+        let required: HashSet<&str> =
+            names.into_iter().flatten().filter_map(Value::as_str).collect();
         for (name, property) in properties.into_iter().flatten() {
-            if self.has_room(place) || required(name) {
-                let value = self.value(property, Place { name, ..place });
-                fields.insert(name.clone(), value);
+            if !self.has_room(place) && !required.contains(name.as_str()) {
+                continue;
             }
+            if self.has_ended() || !self.takes(name.len()) {
+                break;
+            }
+            let value = self.value(property, Place { name, ..place });
+            fields.insert(name.clone(), value);
         }
         Value::Object(fields)
     }
@@ -141,7 +212,7 @@ impl Writer<'_> {
         let given = schema.get("prefixItems").and_then(Value::as_array);
         let rest = schema.get("items").filter(|items| items.is_object());
         let items = (0..count as usize).map_while(|index| {
-            if self.values > VALUE_COUNT_MAX {
+            if self.values > VALUE_COUNT_MAX || self.has_ended() {
                 return None;
             }
             let item = given.and_then(|items| items.get(index)).or(rest)?;
@@ -164,14 +235,15 @@ impl Writer<'_> {
             text.truncate(text.trim_end().len());
         }
         let chars_min = bound("minLength").unwrap_or(0).min(ITEM_COUNT_MAX) as usize;
-        while text.chars().count() < chars_min {
-            text.push('.');
-        }
+        let missing = chars_min.saturating_sub(text.chars().count());
+        text.extend(std::iter::repeat_n('.', missing));
+        self.takes(text.len());
         text
     }
 
     fn words(&mut self, place: Place<'_>) -> String {
-        let name = place.name.to_ascii_lowercase();
+        let name = &place.name[..place.name.floor_char_boundary(NAME_BYTES_MAX)];
+        let name = name.to_ascii_lowercase();
         if NOTE_FIELDS.contains(&name.as_str()) {
             return LABEL.to_owned();
         }
@@ -199,15 +271,13 @@ impl Writer<'_> {
     }
 }
 
-fn first_not_null(branches: &Value) -> Option<&Value> {
-    let branches = branches.as_array()?;
-    branches.iter().find(|branch| type_of(branch) != "null").or(branches.first())
-}
-
 fn type_of(schema: &Value) -> &str {
     let named = match schema.get("type") {
         Some(Value::String(name)) => Some(name.as_str()),
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).find(|n| *n != "null"),
+        Some(Value::Array(names)) => {
+            let names = names.iter().take(TYPE_COUNT_MAX).filter_map(Value::as_str);
+            names.into_iter().find(|name| *name != "null")
+        }
         _ => None,
     };
     let by_keyword = || {

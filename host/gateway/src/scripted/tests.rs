@@ -30,10 +30,12 @@ fn with_sections() -> ModelRequest {
 
 fn ask(request: &ModelRequest) -> (Completion, Vec<String>) {
     let pieces = Mutex::new(Vec::new());
-    let answered = answer(request, &|delta| match delta {
+    let note = |delta| match delta {
         Delta::Text(text) => pieces.lock().unwrap().push(text),
         Delta::Reasoning(_) | Delta::Retrying { .. } => panic!("the writer only writes"),
-    });
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let answered = runtime.block_on(answer(&Arc::new(request.clone()), &note));
     (answered.outcome.unwrap(), pieces.into_inner().unwrap())
 }
 
@@ -78,6 +80,32 @@ fn the_bound_on_tokens_and_stop_texts_end_an_answer() {
     let (completion, _) = ask(&stopped);
     assert!(!completion.content.contains("Audience"));
     assert_eq!(completion.finish_reason, FinishReason::Stop);
+}
+
+#[test]
+fn a_small_request_is_answered_at_once_and_a_large_one_on_another_thread() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        // The only other thread is taken, so that what goes there waits.
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let taken = tokio::task::spawn_blocking(move || released.recv());
+        let small = Arc::new(request("bees ".repeat(1 << 10), ResponseFormat::Text));
+        let large = Arc::new(request("bees ".repeat(1 << 15), ResponseFormat::Text));
+        let is_at_once = async |request| {
+            tokio::select! {
+                biased;
+                _ = answer(request, &|_| {}) => true,
+                () = std::future::ready(()) => false,
+            }
+        };
+        assert!(is_at_once(&small).await);
+        assert!(!is_at_once(&large).await);
+        drop(release);
+        taken.await.unwrap().unwrap_err();
+        let completion = answer(&large, &|_| {}).await.outcome.unwrap();
+        assert!(completion.content.contains("\"bees bees"), "{}", completion.content);
+    });
 }
 
 #[test]
@@ -140,6 +168,68 @@ fn a_schema_that_contains_itself_ends() {
     assert!(instance(&schema)["children"].is_array());
     let endless = json!({ "$ref": "#" });
     assert_eq!(instance(&endless), Value::Null);
+}
+
+/// Twenty required fields that are the whole again.
+fn branching(property: &Value) -> Value {
+    let names: Vec<String> = (0..20).map(|number| format!("field_{number}")).collect();
+    let properties: serde_json::Map<String, Value> =
+        names.iter().map(|name| (name.clone(), property.clone())).collect();
+    json!({ "type": "object", "properties": properties, "required": names })
+}
+
+#[test]
+fn a_schema_that_doubles_at_each_level_is_cut_off() {
+    let itself = json!({ "$ref": "#" });
+    let whole_again = json!({ "allOf": [itself, itself, itself] });
+    let union = json!({ "anyOf": [{ "type": "null" }, itself] });
+    let list = json!({ "type": "array", "minItems": 1_000, "items": itself });
+    for schema in [branching(&itself), branching(&whole_again), branching(&union), branching(&list)]
+    {
+        let size_bytes = instance(&schema).to_string().len();
+        assert!((100..4 << 20).contains(&size_bytes), "{size_bytes} bytes");
+    }
+    instance(&json!({ "allOf": vec![itself; 50] }));
+}
+
+#[test]
+fn a_huge_constant_is_not_copied_a_thousand_times() {
+    let text = "x".repeat(1 << 20);
+    let nested: Vec<Value> = (0..40_000).map(|_| json!([])).collect();
+    for (keyword, value) in [
+        ("const", json!(text)),
+        ("const", json!(nested)),
+        ("enum", json!([text])),
+        ("enum", json!([{ "a": nested }])),
+    ] {
+        let schema = json!({
+            "type": "array", "minItems": 1_000, "items": { "$ref": "#/$defs/huge" },
+            "$defs": { "huge": { keyword: value } },
+        });
+        let size_bytes = instance(&schema).to_string().len();
+        assert!(size_bytes < 4 << 20, "{keyword}: {size_bytes} bytes");
+    }
+    assert_eq!(instance(&json!({ "const": text })), json!(text));
+}
+
+#[test]
+fn what_is_gone_through_many_times_is_counted_each_time() {
+    let optional: serde_json::Map<String, Value> =
+        (0..50_000).map(|number| (format!("o{number}"), json!({ "type": "null" }))).collect();
+    let names: Vec<String> = (0..50_000).map(|number| format!("r{number}")).collect();
+    let wide = json!({ "type": "object", "properties": optional, "required": names });
+    let long_name = "n".repeat(1 << 20);
+    let named = json!({ "type": "object", "properties": { long_name: {
+        "type": "array", "minItems": 1_000, "items": { "type": "string", "minLength": 1_000 },
+    }}});
+    let mut schema = branching(&json!({ "$ref": "#/$defs/list" }));
+    schema["$defs"] = json!({
+        "list": { "type": "array", "minItems": 1_000, "items": { "$ref": "#/$defs/wide" } },
+        "wide": wide,
+    });
+    for schema in [schema, named] {
+        assert!(instance(&schema).to_string().len() < 4 << 20);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Answers in all the forms that servers send.
 use domain::model::{FinishReason, Usage, UsageSource};
 use gateway::{Delta, Model};
-use model_server::{Answer, Behaviour, ModelServer, UsageForm};
+use model_server::{Answer, Behavior, ModelServer, UsageForm};
 
 use crate::support::{PROVIDER, ask_usual, gateway, gateway_to, provider};
 
@@ -14,7 +14,7 @@ fn answer() -> Answer {
 #[tokio::test]
 async fn an_answer_comes_in_pieces_and_whole_with_the_servers_counts() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::Answer(answer()));
+    server.push(Behavior::Answer(answer()));
     let asked = ask_usual(&gateway_to(&server)).await;
     let completion = asked.completion();
     assert_eq!(completion.content, TEXT);
@@ -44,7 +44,7 @@ async fn every_form_of_a_stream_is_the_same_answer() {
     ];
     for form in forms {
         let shown = format!("{form:?}");
-        server.push(Behaviour::Answer(form));
+        server.push(Behavior::Answer(form));
         let asked = ask_usual(&gateway).await;
         assert_eq!(asked.completion().content, TEXT, "{shown}");
         assert_eq!(asked.text(), TEXT, "{shown}");
@@ -55,7 +55,7 @@ async fn every_form_of_a_stream_is_the_same_answer() {
 #[tokio::test]
 async fn usage_that_is_missing_is_counted_and_marked() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::Answer(Answer {
+    server.push(Behavior::Answer(Answer {
         usage: UsageForm::Missing,
         reasoning: Some("Let me think about bees.".to_owned()),
         text: Some("Bees fly.".to_owned()),
@@ -73,9 +73,31 @@ async fn usage_that_is_missing_is_counted_and_marked() {
 }
 
 #[tokio::test]
+async fn counts_that_no_model_can_reach_are_not_believed() {
+    let server = ModelServer::start().await;
+    for (count, source) in [
+        (u64::MAX, UsageSource::Estimated),
+        ((1 << 40) + 1, UsageSource::Estimated),
+        (1 << 40, UsageSource::Provider),
+    ] {
+        let body = format!(
+            "{{\"choices\":[{{\"message\":{{\"content\":\"Bees fly.\"}},\"finish_reason\":\"stop\"}}],\
+             \"usage\":{{\"prompt_tokens\":{count},\"completion_tokens\":3,\"cached_tokens\":{count},\
+             \"completion_tokens_details\":{{\"reasoning_tokens\":{count}}}}}}}"
+        );
+        server.push(Behavior::raw("application/json", body));
+        let usage = ask_usual(&gateway_to(&server)).await.completion().usage;
+        assert_eq!((usage.output_tokens, usage.source), (Some(3), source));
+        let believed = (source == UsageSource::Provider).then_some(count);
+        assert_eq!(usage.input_tokens, believed.or(Some(21)));
+        assert_eq!((usage.cached_tokens, usage.reasoning_tokens), (believed, believed));
+    }
+}
+
+#[tokio::test]
 async fn a_usage_of_zero_is_zero_and_not_missing() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::Answer(Answer { usage: UsageForm::Zero, ..answer() }));
+    server.push(Behavior::Answer(Answer { usage: UsageForm::Zero, ..answer() }));
     let usage = ask_usual(&gateway_to(&server)).await.completion().usage;
     assert_eq!((usage.input_tokens, usage.output_tokens), (Some(0), Some(0)));
     assert_eq!(usage.source, UsageSource::Provider);
@@ -84,7 +106,7 @@ async fn a_usage_of_zero_is_zero_and_not_missing() {
 #[tokio::test]
 async fn kimis_counts_and_reasoning_are_understood_and_priced_once() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::Answer(Answer {
+    server.push(Behavior::Answer(Answer {
         usage: UsageForm::Kimi,
         reasoning: Some("Hm.".to_owned()),
         ..answer()
@@ -111,7 +133,7 @@ async fn kimis_counts_and_reasoning_are_understood_and_priced_once() {
 async fn an_answer_cut_at_the_bound_says_so() {
     let server = ModelServer::start().await;
     let answer = Answer { finish_reason: "length".to_owned(), ..answer() };
-    server.push(Behaviour::Answer(answer));
+    server.push(Behavior::Answer(answer));
     let asked = ask_usual(&gateway_to(&server)).await;
     assert_eq!(asked.completion().finish_reason, FinishReason::Length);
 }

@@ -1,6 +1,6 @@
 //! Whether a provider works as configured.
 use gateway::Provider;
-use model_server::{Behaviour, ModelServer};
+use model_server::{Behavior, ModelServer};
 
 use crate::support::{KEY, PROVIDER, gateway, gateway_to, provider};
 
@@ -28,7 +28,7 @@ async fn a_wrong_key_is_found_before_a_token_is_paid() {
 #[tokio::test]
 async fn a_wrong_model_is_told_with_the_models_that_there_are() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::error(404, "model_not_found", "no such model"));
+    server.push(Behavior::error(404, "model_not_found", "no such model"));
     let misnamed = Provider { model: "tset-model".to_owned(), ..provider(server.base_url()) };
     let error = gateway(misnamed).check(PROVIDER).await.unwrap_err();
     assert_eq!(error.kind.code(), "model_not_found");

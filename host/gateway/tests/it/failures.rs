@@ -1,14 +1,14 @@
 //! Refusals, broken answers and silence.
 use domain::model::{ModelErrorKind, ModelOptions, UsageSource};
 use gateway::Provider;
-use model_server::{After, Answer, Behaviour, ModelServer};
+use model_server::{After, Answer, Behavior, ModelServer};
 
 use crate::support::{SHORT, ask, ask_usual, gateway, gateway_to, provider, question};
 
 /// Asks once and says what came of it: the code, and how many requests it took.
-async fn outcome(behaviour: Behaviour) -> (&'static str, usize) {
+async fn outcome(behavior: Behavior) -> (&'static str, usize) {
     let server = ModelServer::start().await;
-    server.otherwise(behaviour);
+    server.otherwise(behavior);
     let asked = ask_usual(&gateway_to(&server)).await;
     (asked.code(), server.count())
 }
@@ -16,15 +16,15 @@ async fn outcome(behaviour: Behaviour) -> (&'static str, usize) {
 #[tokio::test]
 async fn what_cannot_get_better_is_asked_once() {
     let cases = [
-        (Behaviour::error(400, "invalid_request_error", "no"), "model_rejected"),
-        (Behaviour::error(400, "context_length_exceeded", "long"), "model_context_too_long"),
-        (Behaviour::error(401, "invalid_api_key", "no"), "model_unauthorized"),
-        (Behaviour::error(403, "access_terminated_error", "no"), "model_unauthorized"),
-        (Behaviour::error(404, "model_not_found", "no"), "model_not_found"),
-        (Behaviour::error(429, "insufficient_quota", "no"), "model_quota_exhausted"),
+        (Behavior::error(400, "invalid_request_error", "no"), "model_rejected"),
+        (Behavior::error(400, "context_length_exceeded", "long"), "model_context_too_long"),
+        (Behavior::error(401, "invalid_api_key", "no"), "model_unauthorized"),
+        (Behavior::error(403, "access_terminated_error", "no"), "model_unauthorized"),
+        (Behavior::error(404, "model_not_found", "no"), "model_not_found"),
+        (Behavior::error(429, "insufficient_quota", "no"), "model_quota_exhausted"),
     ];
-    for (behaviour, code) in cases {
-        assert_eq!(outcome(behaviour).await, (code, 1));
+    for (behavior, code) in cases {
+        assert_eq!(outcome(behavior).await, (code, 1));
     }
 }
 
@@ -32,25 +32,25 @@ async fn what_cannot_get_better_is_asked_once() {
 async fn a_200_that_is_no_answer_may_have_been_paid_and_is_not_asked_again() {
     let json = "application/json";
     let cases = [
-        (Behaviour::raw(json, ""), "model_bad_response"),
-        (Behaviour::raw("text/html", "<html>welcome</html>"), "model_bad_response"),
-        (Behaviour::raw(json, "{\"hello\": 1}"), "model_bad_response"),
-        (Behaviour::raw(json, "{\"choices\": ["), "model_bad_response"),
-        (Behaviour::raw("text/event-stream", "data: [DONE]\n\n"), "model_bad_response"),
-        (Behaviour::raw(json, "{\"error\": \"overloaded\"}"), "model_unavailable"),
-        (Behaviour::begun("half a", After::Drop), "model_unavailable"),
-        (Behaviour::begun("half a", After::End), "model_unavailable"),
+        (Behavior::raw(json, ""), "model_bad_response"),
+        (Behavior::raw("text/html", "<html>welcome</html>"), "model_bad_response"),
+        (Behavior::raw(json, "{\"hello\": 1}"), "model_bad_response"),
+        (Behavior::raw(json, "{\"choices\": ["), "model_bad_response"),
+        (Behavior::raw("text/event-stream", "data: [DONE]\n\n"), "model_bad_response"),
+        (Behavior::raw(json, "{\"error\": \"overloaded\"}"), "model_unavailable"),
+        (Behavior::begun("half a", After::Drop), "model_unavailable"),
+        (Behavior::begun("half a", After::End), "model_unavailable"),
     ];
-    for (behaviour, code) in cases {
-        let shown = format!("{behaviour:?}");
-        assert_eq!(outcome(behaviour).await, (code, 1), "{shown}");
+    for (behavior, code) in cases {
+        let shown = format!("{behavior:?}");
+        assert_eq!(outcome(behavior).await, (code, 1), "{shown}");
     }
 }
 
 #[tokio::test]
 async fn a_message_shows_what_came_and_names_the_setting() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::raw("text/html", "<html>welcome\nto the wifi</html>"));
+    server.push(Behavior::raw("text/html", "<html>welcome\nto the wifi</html>"));
     let message = ask_usual(&gateway_to(&server)).await.error().message.clone();
     assert_eq!(
         message,
@@ -67,7 +67,7 @@ async fn an_error_in_mid_stream_ends_the_answer_with_the_servers_words() {
     let server = ModelServer::start().await;
     let body = "data: {\"choices\":[{\"delta\":{\"content\":\"half \"}}]}\n\n\
                 data: {\"error\":{\"message\":\"engine overloaded\",\"code\":\"rate_limit_exceeded\"}}\n\n";
-    server.push(Behaviour::raw("text/event-stream", body));
+    server.push(Behavior::raw("text/event-stream", body));
     let asked = ask_usual(&gateway_to(&server)).await;
     assert_eq!((asked.code(), asked.text().as_str()), ("model_rate_limited", "half "));
     assert!(asked.error().message.contains("engine overloaded"));
@@ -77,7 +77,7 @@ async fn an_error_in_mid_stream_ends_the_answer_with_the_servers_words() {
 #[tokio::test]
 async fn what_a_broken_answer_used_is_recorded() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::begun("half a sentence", After::Drop));
+    server.push(Behavior::begun("half a sentence", After::Drop));
     let asked = ask_usual(&gateway_to(&server)).await;
     let broken_off = asked.answered.broken_off.as_ref().unwrap();
     assert_eq!(broken_off.content, "half a sentence");
@@ -91,9 +91,9 @@ async fn a_server_that_never_begins_runs_into_the_first_token_bound() {
     let server = ModelServer::start().await;
     let bounded = Provider { first_token_time_max: SHORT, ..provider(server.base_url()) };
     let gateway = gateway(bounded);
-    let pings = Behaviour::raw_then("text/event-stream", ": ping\n\n", After::Hang);
-    for behaviour in [Behaviour::Hang, pings] {
-        server.push(behaviour);
+    let pings = Behavior::raw_then("text/event-stream", ": ping\n\n", After::Hang);
+    for behavior in [Behavior::Hang, pings] {
+        server.push(behavior);
         let asked = ask_usual(&gateway).await;
         assert_eq!(asked.code(), "model_timeout");
         assert!(asked.error().message.contains("did not begin to answer within 150 ms"));
@@ -107,7 +107,7 @@ async fn a_server_that_never_begins_runs_into_the_first_token_bound() {
 async fn a_server_that_falls_silent_runs_into_the_idle_bound() {
     let server = ModelServer::start().await;
     let bounded = Provider { idle_time_max: SHORT, ..provider(server.base_url()) };
-    server.push(Behaviour::begun("half", After::Hang));
+    server.push(Behavior::begun("half", After::Hang));
     let asked = ask_usual(&gateway(bounded)).await;
     assert_eq!((asked.code(), asked.text().as_str()), ("model_timeout", "half"));
     assert!(asked.error().message.contains("fell silent for 150 ms"));
@@ -117,7 +117,7 @@ async fn a_server_that_falls_silent_runs_into_the_idle_bound() {
 #[tokio::test]
 async fn a_question_runs_into_its_own_deadline_and_into_the_providers() {
     let server = ModelServer::start().await;
-    server.otherwise(Behaviour::begun("half", After::Hang));
+    server.otherwise(Behavior::begun("half", After::Hang));
     let patient = gateway_to(&server);
     let mut hurried = question(&patient, ModelOptions::default());
     hurried.time_max = SHORT;
@@ -133,7 +133,7 @@ async fn a_question_runs_into_its_own_deadline_and_into_the_providers() {
 #[tokio::test]
 async fn a_line_without_end_is_cut_off() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::HugeLine { size_bytes: 17 << 20 });
+    server.push(Behavior::HugeLine { size_bytes: 17 << 20 });
     let asked = ask_usual(&gateway_to(&server)).await;
     assert_eq!(asked.code(), "model_bad_response");
     assert!(asked.error().message.contains("sent a line of more than 16 MiB"));
@@ -142,7 +142,7 @@ async fn a_line_without_end_is_cut_off() {
 
 #[tokio::test]
 async fn a_flood_of_an_error_page_is_not_read_to_its_end() {
-    let asked = outcome(Behaviour::status(400, "x".repeat(8 << 20))).await;
+    let asked = outcome(Behavior::status(400, "x".repeat(8 << 20))).await;
     assert_eq!(asked, ("model_rejected", 1));
 }
 
@@ -163,7 +163,7 @@ async fn dropping_the_future_closes_the_connection() {
 async fn a_redirect_is_not_followed() {
     let server = ModelServer::start().await;
     let target = ModelServer::start().await;
-    server.push(Behaviour::Status {
+    server.push(Behavior::Status {
         status: 307,
         headers: vec![("location".to_owned(), format!("{}/chat/completions", target.base_url()))],
         body: String::new(),
@@ -189,8 +189,8 @@ async fn an_unknown_provider_is_refused_with_the_known_ones() {
 async fn a_second_question_works_after_the_first_broke() {
     let server = ModelServer::start().await;
     let gateway = gateway_to(&server);
-    server.push(Behaviour::begun("half", After::Drop));
-    server.push(Behaviour::Answer(Answer { text: Some("whole".to_owned()), ..Answer::default() }));
+    server.push(Behavior::begun("half", After::Drop));
+    server.push(Behavior::Answer(Answer { text: Some("whole".to_owned()), ..Answer::default() }));
     assert!(ask_usual(&gateway).await.answered.outcome.is_err());
     assert_eq!(ask_usual(&gateway).await.completion().content, "whole");
 }

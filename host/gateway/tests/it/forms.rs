@@ -1,7 +1,7 @@
 //! What is sent, and what is left out for servers that do not know it.
 use domain::model::{ModelOptions, ResponseFormat};
 use gateway::{Gateway, OpenAi, Provider};
-use model_server::{Behaviour, ModelServer};
+use model_server::{Behavior, ModelServer};
 use serde_json::{Value, json};
 
 use crate::support::{KEY, ask, gateway, gateway_to, provider, question};
@@ -82,7 +82,7 @@ async fn a_server_without_schemas_is_asked_for_an_object_with_the_schema_in_word
     let server = ModelServer::start().await;
     let gateway = gateway_to(&server);
     let refusal = "response_format.type json_schema is not supported";
-    server.push(Behaviour::error(400, "invalid_request_error", refusal));
+    server.push(Behavior::error(400, "invalid_request_error", refusal));
     let sent = bodies(&server, &gateway, schema()).await;
     assert_eq!(sent.len(), 2);
     assert_eq!(sent[1]["response_format"], json!({ "type": "json_object" }));
@@ -98,12 +98,12 @@ async fn a_server_without_any_format_gets_it_in_words() {
     let server = ModelServer::start().await;
     let gateway = gateway_to(&server);
     for _ in 0..2 {
-        server.push(Behaviour::error(400, "bad", "unknown field response_format"));
+        server.push(Behavior::error(400, "bad", "unknown field response_format"));
     }
     let sent = bodies(&server, &gateway, schema()).await;
     assert_eq!(sent.len(), 3);
     assert!(sent[2].get("response_format").is_none());
-    server.push(Behaviour::error(400, "bad", "unknown field response_format"));
+    server.push(Behavior::error(400, "bad", "unknown field response_format"));
     let asked = ask(&gateway, question(&gateway, schema())).await;
     assert_eq!(asked.code(), "model_rejected", "there is nothing left to leave out");
 }
@@ -112,7 +112,7 @@ async fn a_server_without_any_format_gets_it_in_words() {
 async fn an_invalid_schema_says_nothing_about_the_next() {
     let server = ModelServer::start().await;
     let gateway = gateway_to(&server);
-    server.push(Behaviour::error(400, "bad", "Invalid schema for response_format 'bees'"));
+    server.push(Behavior::error(400, "bad", "Invalid schema for response_format 'bees'"));
     assert_eq!(bodies(&server, &gateway, schema()).await.len(), 2);
     let next = bodies(&server, &gateway, schema()).await;
     assert_eq!(next[0]["response_format"]["type"], "json_schema");
@@ -138,7 +138,7 @@ async fn refused_parameters_are_renamed_or_left_out() {
         "invalid temperature: only 1 is allowed for this model",
     ];
     for refusal in refusals {
-        server.push(Behaviour::error(400, "invalid_request_error", refusal));
+        server.push(Behavior::error(400, "invalid_request_error", refusal));
     }
     let options =
         || ModelOptions { max_tokens: Some(50), temperature: Some(0.2), ..ModelOptions::default() };
@@ -149,6 +149,88 @@ async fn refused_parameters_are_renamed_or_left_out() {
         assert!(last.get(left_out).is_none(), "{left_out}");
     }
     assert_eq!(bodies(&server, &gateway, options()).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_value_is_told_and_says_nothing_about_the_next() {
+    let server = ModelServer::start().await;
+    let gateway = gateway_to(&server);
+    let options =
+        || ModelOptions { temperature: Some(1.9), top_p: Some(0.5), ..ModelOptions::default() };
+    let about = |param: &str, message: &str| {
+        let error = json!({ "error": { "message": message, "param": param } });
+        Behavior::status(400, error.to_string())
+    };
+    for refusal in [
+        Behavior::error(400, "invalid_request_error", "temperature must be between 0 and 1"),
+        about("temperature", "temperature must be between 0 and 1"),
+        about("top_p", "top_p is too low"),
+        about("seed", "Unknown parameter: 'seed'. There are temperature, top_p and others."),
+    ] {
+        server.push(refusal);
+        let before = server.count();
+        let asked = ask(&gateway, question(&gateway, options())).await;
+        assert_eq!((asked.code(), server.count()), ("model_rejected", before + 1));
+    }
+    let [sent] = &bodies(&server, &gateway, options()).await[..] else {
+        panic!("the next question needs one try")
+    };
+    assert_eq!((&sent["temperature"], &sent["top_p"]), (&json!(1.9), &json!(0.5)));
+}
+
+#[tokio::test]
+async fn only_the_parameter_that_is_not_supported_is_left_out() {
+    let server = ModelServer::start().await;
+    let gateway = gateway_to(&server);
+    let refusal = json!({ "error": {
+        "message": "Unsupported parameter: 'top_p' is not supported with this model; use temperature.",
+        "param": "top_p",
+        "code": "unsupported_parameter",
+    }});
+    server.push(Behavior::status(400, refusal.to_string()));
+    let options =
+        || ModelOptions { temperature: Some(0.5), top_p: Some(0.5), ..ModelOptions::default() };
+    for tries in [2, 1] {
+        let sent = bodies(&server, &gateway, options()).await;
+        assert_eq!(sent.len(), tries);
+        assert_eq!(sent[tries - 1]["temperature"], 0.5);
+        assert!(sent[tries - 1].get("top_p").is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_format_that_is_refused_for_one_question_is_asked_for_by_the_next() {
+    let server = ModelServer::start().await;
+    let gateway = gateway_to(&server);
+    let refusals = [
+        "response_format: the messages are too long for constrained output",
+        // What is learnt meanwhile is kept without what holds for the call alone.
+        "unknown field `stream_options`",
+    ];
+    for refusal in refusals {
+        server.push(Behavior::error(400, "invalid_request_error", refusal));
+    }
+    let sent = bodies(&server, &gateway, schema()).await;
+    assert_eq!(sent[2]["response_format"]["type"], "json_object");
+    let next = bodies(&server, &gateway, schema()).await;
+    assert_eq!((next.len(), &next[0]["response_format"]["type"]), (1, &json!("json_schema")));
+    assert!(next[0].get("stream_options").is_none());
+}
+
+#[tokio::test]
+async fn another_form_has_another_idempotency_key() {
+    let server = ModelServer::start().await;
+    let gateway = gateway_to(&server);
+    for refusal in ["unknown field `response_format`", "unknown field `stream_options`"] {
+        server.push(Behavior::error(400, "invalid_request_error", refusal));
+    }
+    server.push(Behavior::status(503, "busy"));
+    bodies(&server, &gateway, schema()).await;
+    let requests = server.requests();
+    let keys: Vec<&str> =
+        requests.iter().filter_map(|request| request.header("idempotency-key")).collect();
+    let expected = ["call_1", "call_1-object", "call_1-object-no_usage", "call_1-object-no_usage"];
+    assert_eq!(keys, expected);
 }
 
 #[tokio::test]

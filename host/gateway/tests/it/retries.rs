@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use domain::model::{ModelErrorKind, ModelOptions};
 use gateway::{Delta, Provider};
-use model_server::{After, Behaviour, ModelServer};
+use model_server::{After, Behavior, ModelServer};
 use tokio::net::TcpListener;
 
 use crate::support::{ask, ask_usual, gateway, gateway_to, provider, question};
@@ -11,9 +11,9 @@ use crate::support::{ask, ask_usual, gateway, gateway_to, provider, question};
 #[tokio::test]
 async fn a_busy_server_is_asked_again_with_the_same_key_until_it_answers() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::status(503, "busy"));
-    server.push(Behaviour::Close);
-    server.push(Behaviour::text("here I am"));
+    server.push(Behavior::status(503, "busy"));
+    server.push(Behavior::Close);
+    server.push(Behavior::text("here I am"));
     let asked = ask_usual(&gateway_to(&server)).await;
     assert_eq!(asked.completion().content, "here I am");
     assert_eq!(asked.answered.timing.tries, 3);
@@ -40,7 +40,7 @@ async fn a_busy_server_is_asked_again_with_the_same_key_until_it_answers() {
 #[tokio::test]
 async fn tries_are_bounded_and_the_last_failure_is_told() {
     let server = ModelServer::start().await;
-    server.otherwise(Behaviour::status(500, "broken"));
+    server.otherwise(Behavior::status(500, "broken"));
     let asked = ask_usual(&gateway_to(&server)).await;
     assert_eq!((asked.code(), server.count()), ("model_unavailable", 3));
     assert!(asked.error().message.contains("answered 500: broken"));
@@ -50,7 +50,7 @@ async fn tries_are_bounded_and_the_last_failure_is_told() {
 #[tokio::test]
 async fn a_wait_in_seconds_is_honoured() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::rate_limit("0.2"));
+    server.push(Behavior::rate_limit("0.2"));
     let asked = ask_usual(&gateway_to(&server)).await;
     asked.completion();
     assert_eq!(asked.waits_ms(), [200]);
@@ -60,7 +60,7 @@ async fn a_wait_in_seconds_is_honoured() {
 #[tokio::test]
 async fn a_wait_until_a_date_is_honoured() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::Status {
+    server.push(Behavior::Status {
         status: 503,
         headers: vec![
             ("date".to_owned(), "Wed, 21 Oct 2015 07:28:00 GMT".to_owned()),
@@ -76,7 +76,7 @@ async fn a_wait_until_a_date_is_honoured() {
 #[tokio::test]
 async fn a_wait_beyond_the_deadline_is_told_at_once() {
     let server = ModelServer::start().await;
-    server.otherwise(Behaviour::rate_limit("3600"));
+    server.otherwise(Behavior::rate_limit("3600"));
     let asked = ask_usual(&gateway_to(&server)).await;
     let expected = ModelErrorKind::RateLimited { retry_after_ms: Some(3_600_000) };
     assert_eq!(asked.error().kind, expected);
@@ -87,7 +87,7 @@ async fn a_wait_beyond_the_deadline_is_told_at_once() {
 #[tokio::test]
 async fn one_deadline_holds_for_all_tries_together() {
     let server = ModelServer::start().await;
-    server.otherwise(Behaviour::status(503, ""));
+    server.otherwise(Behavior::status(503, ""));
     let wait = Duration::from_millis(50);
     let tireless =
         Provider { tries_max: u32::MAX, retry_wait: wait, ..provider(server.base_url()) };
@@ -104,7 +104,7 @@ async fn one_deadline_holds_for_all_tries_together() {
 #[tokio::test]
 async fn nothing_is_asked_again_after_the_first_token() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::begun("half", After::Drop));
+    server.push(Behavior::begun("half", After::Drop));
     let asked = ask_usual(&gateway_to(&server)).await;
     assert_eq!((asked.text().as_str(), server.count()), ("half", 1));
     assert!(asked.waits_ms().is_empty());

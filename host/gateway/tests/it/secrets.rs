@@ -1,6 +1,6 @@
 //! The key reaches the server and nothing else.
 use gateway::Delta;
-use model_server::{After, Behaviour, ModelServer};
+use model_server::{After, Behavior, ModelServer};
 
 use crate::support::{KEY, ask_usual, gateway_to};
 
@@ -10,19 +10,19 @@ async fn a_key_that_a_server_repeats_is_redacted() {
     let gateway = gateway_to(&server);
     let event = |text: &str| format!("data: {{\"error\":{{\"message\":\"key {text}\"}}}}\n\n");
     let repeating = [
-        Behaviour::error(401, "invalid_api_key", &format!("Incorrect API key: {KEY}.")),
-        Behaviour::status(400, format!("Bearer {KEY}")),
-        Behaviour::raw("text/plain", format!("hello {KEY}")),
-        Behaviour::raw("application/json", format!("{{\"error\":\"{KEY}\"}}")),
-        Behaviour::raw_then("text/event-stream", event(KEY), After::End),
-        Behaviour::Status {
+        Behavior::error(401, "invalid_api_key", &format!("Incorrect API key: {KEY}.")),
+        Behavior::status(400, format!("Bearer {KEY}")),
+        Behavior::raw("text/plain", format!("hello {KEY}")),
+        Behavior::raw("application/json", format!("{{\"error\":\"{KEY}\"}}")),
+        Behavior::raw_then("text/event-stream", event(KEY), After::End),
+        Behavior::Status {
             status: 302,
             headers: vec![("location".to_owned(), format!("https://example.com/?key={KEY}"))],
             body: String::new(),
         },
     ];
-    for behaviour in repeating {
-        server.push(behaviour);
+    for behavior in repeating {
+        server.push(behavior);
         let asked = ask_usual(&gateway).await;
         let message = &asked.error().message;
         assert!(!message.contains(KEY) && message.contains("[redacted]"), "{message}");
@@ -32,7 +32,7 @@ async fn a_key_that_a_server_repeats_is_redacted() {
 #[tokio::test]
 async fn a_cause_that_is_told_between_tries_is_redacted() {
     let server = ModelServer::start().await;
-    server.push(Behaviour::status(503, format!("busy, {KEY}")));
+    server.push(Behavior::status(503, format!("busy, {KEY}")));
     let asked = ask_usual(&gateway_to(&server)).await;
     let Delta::Retrying { cause, .. } = &asked.deltas[0] else { panic!("the first try failed") };
     assert!(cause.contains("busy, [redacted]"), "{cause}");

@@ -213,6 +213,71 @@ fn a_damaged_cache_is_made_anew_without_a_word() {
 }
 
 #[test]
+fn a_plugin_that_does_not_fit_is_asked_once() {
+    let mut catalog = TestCatalog::new();
+    catalog.config.bundled = &[];
+    let path = catalog.config.plugin_dir.join("broken.wasm");
+    let bytes = made::plugin_that("unreachable");
+    fs::write(&path, &bytes).unwrap();
+    let sandbox = catalog.open();
+    let before = sandbox.list().1;
+    assert_says(&before[0].to_string(), &["broken.wasm", "`describe` gave no answer"]);
+    // Other bytes under the same date: whoever asked again would have to read them, and find another plugin.
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    fs::write(&path, vec![0; bytes.len()]).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert_eq!(sandbox.list().1, before);
+}
+
+#[test]
+fn only_the_plugins_that_could_win_are_asked() {
+    let mut catalog = TestCatalog::new();
+    catalog.config.cache_dir = catalog.folder.path().join("cache");
+    catalog.config.bundled = &[];
+    let digest = |path: &Path| crate::catalog::digest_of(&fs::read(path).unwrap());
+    let weaker = digest(&catalog.put("a.wasm", "1.0.0"));
+    let stronger = digest(&catalog.put("b.wasm", "2.0.0"));
+    let sandbox = catalog.open();
+    assert_eq!(found(&sandbox, &named("rogue-stage@2.0.0")).0, "2.0.0");
+    assert!(sandbox.machine.loaded(&stronger).is_some());
+    assert!(sandbox.machine.loaded(&weaker).is_none());
+    let sandbox = catalog.open();
+    assert_eq!(found(&sandbox, &PluginRef::Digest(weaker.clone())).0, "1.0.0");
+    assert!(sandbox.machine.loaded(&weaker).is_some());
+    assert!(sandbox.machine.loaded(&stronger).is_none());
+}
+
+#[test]
+fn a_cache_that_others_may_enter_is_closed_and_says_whether_it_is_warm() {
+    let mut catalog = TestCatalog::new();
+    catalog.config.cache_dir = catalog.folder.path().join("cache");
+    catalog.config.bundled = &[];
+    let compiled = catalog.config.cache_dir.join("compiled");
+    fs::create_dir_all(&compiled).unwrap();
+    #[cfg(unix)]
+    let mode = |path: &Path, mode: Option<u32>| {
+        use std::os::unix::fs::PermissionsExt;
+        if let Some(mode) = mode {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    #[cfg(unix)]
+    for folder in [&catalog.config.cache_dir, &compiled] {
+        mode(folder, Some(0o777));
+    }
+    let sandbox = catalog.open();
+    #[cfg(unix)]
+    for folder in [&catalog.config.cache_dir, &compiled] {
+        assert_eq!(mode(folder, None), 0o700, "{}", folder.display());
+    }
+    assert!(!catalog.config.has_compiled_code());
+    catalog.put("mine.wasm", "1.0.0");
+    assert_eq!(sandbox.list().0.len(), 1);
+    assert!(catalog.config.has_compiled_code());
+}
+
+#[test]
 fn a_sandbox_that_cannot_exist_is_refused_with_a_hint() {
     let mut catalog = TestCatalog::new();
     catalog.config.instance_count_max = 0;

@@ -168,6 +168,49 @@ async fn what_is_handed_over_beside_artifacts_is_bounded_too() {
 }
 
 #[tokio::test]
+async fn an_answer_larger_than_a_call_may_carry_ends_the_attempt() {
+    for (verb_name, is_whole) in [("ask", true), ("stream", true), ("stream-drop", false)] {
+        let mut job = job(&verb(verb_name));
+        job.limits.call_bytes_max = 4 << 10;
+        let model = TestModel::answering(Ok(completion(&"word ".repeat(2000))));
+        let outcome = sandbox().run(job, model).await.outcome;
+        if !is_whole {
+            assert!(outcome.is_ok(), "{verb_name}: {outcome:?}");
+            continue;
+        }
+        let fault = outcome.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Limit(Limit::CallBytes), "{verb_name}");
+        let words = ["the model's answer has 10 KiB, with 4 KiB allowed", "`limits.call_kib`"];
+        assert_says(&fault.message, &words);
+    }
+}
+
+#[tokio::test]
+async fn a_context_larger_than_a_call_may_carry_is_refused_before_the_stage_runs() {
+    let too_large = || {
+        let mut job = job(&verb("fine"));
+        job.context.artifacts = vec![domain::stage::EarlierArtifact {
+            stage: "research".parse().unwrap(),
+            artifact: domain::Artifact {
+                name: "research.md".parse().unwrap(),
+                media_type: "text/markdown".to_owned(),
+                body: "x".repeat(5 << 20),
+            },
+        }];
+        job
+    };
+    for fault in [fault(too_large()).await, sandbox().build_prompt(too_large()).await.unwrap_err()]
+    {
+        assert_eq!(fault.kind, FaultKind::Limit(Limit::CallBytes), "{}", fault.message);
+        let words = ["the context (", "has 5.0 MiB, with 4.0 MiB allowed", "`limits.call_kib`"];
+        assert_says(&fault.message, &words);
+    }
+    let mut granted = too_large();
+    granted.limits.call_bytes_max = 6 << 20;
+    assert!(attempt(granted).await.outcome.is_ok());
+}
+
+#[tokio::test]
 async fn calls_to_the_host_are_computing_time() {
     let mut flood = job(r#"{"verb":"flood-log","count":18446744073709551615}"#);
     flood.limits.cpu_time_max = Duration::from_millis(50);

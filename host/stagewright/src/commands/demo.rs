@@ -35,8 +35,10 @@ pub(super) async fn demo(session: &Session<'_>, demo: Demo) -> Result<Exit, Erro
         }
         gates => gates,
     };
+    let request_text = request_text(session, demo).await;
+    session.say_first_compilation();
     let request = StartRunRequest {
-        request_text: request_text(session, demo).await,
+        request_text,
         mode: MODE.to_owned(),
         stage_overrides: Some(scripted_stages(session).await?),
         ..StartRunRequest::default()

@@ -62,8 +62,9 @@ struct Report<'a> {
 
 pub(super) async fn doctor(config: &Config, output: &Output) -> Result<Exit, Error> {
     let mut checks = folder::checks(config).await;
-    checks.extend(plugins_and_profiles(config));
-    checks.extend(providers(config));
+    let models = ConfiguredModels::new(config);
+    checks.extend(plugins_and_profiles(config, models.as_ref().ok()));
+    checks.extend(providers(config, models.err().as_ref()));
     let bad_count = checks.iter().filter(|check| check.state == State::Bad).count() as u64;
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
@@ -84,16 +85,15 @@ pub(super) async fn doctor(config: &Config, output: &Output) -> Result<Exit, Err
 }
 
 /// One sandbox for both: profiles are resolved against the plugins.
-fn plugins_and_profiles(config: &Config) -> Vec<Check> {
+fn plugins_and_profiles(config: &Config, models: Option<&ConfiguredModels>) -> Vec<Check> {
     let sandbox = match open_sandbox(config) {
         Ok(sandbox) => sandbox,
         Err(error) => return vec![Check::failed("sandbox", &error)],
     };
     let mut checks = vec![bundled_plugins(&sandbox)];
     checks.extend(plugin_folder(config, &sandbox));
-    match ConfiguredModels::new(config) {
-        Ok(models) => checks.extend(profiles(config, &sandbox, &models)),
-        Err(error) => checks.push(Check::failed("providers", &error)),
+    if let Some(models) = models {
+        checks.extend(profiles(config, &sandbox, models));
     }
     checks
 }
@@ -147,20 +147,16 @@ fn profiles(config: &Config, sandbox: &sandbox::Sandbox, models: &ConfiguredMode
     checks
 }
 
-fn providers(config: &Config) -> Vec<Check> {
-    let mut checks = Vec::new();
-    for provider in &config.providers {
-        let gateway::Kind::OpenAi(server) = &provider.kind else { continue };
-        let is_default =
-            if provider.name == config.default_provider { ", the default" } else { "" };
-        let key = if server.key.is_some() { "with a key" } else { "without a key" };
-        let detail = format!("`{}`{is_default}: {} {key}", provider.name, provider.model);
-        let check = command_line(config, &format!("providers check {}", provider.name));
-        checks.push(Check {
-            cure: Some(format!("try it with `{check}`")),
-            ..Check::ok("provider", detail)
-        });
-    }
+/// One that cannot be used keeps the program from starting; then none of them is in order.
+fn providers(config: &Config, failure: Option<&Error>) -> Vec<Check> {
+    let mut checks: Vec<Check> = match failure {
+        Some(error) => vec![Check::failed("providers", error)],
+        None => config
+            .providers
+            .iter()
+            .filter_map(|provider| usable_provider(config, provider))
+            .collect(),
+    };
     if config.default_provider == gateway::SCRIPTED {
         checks.push(Check::warning(
             "provider",
@@ -171,6 +167,15 @@ fn providers(config: &Config) -> Vec<Check> {
     let cure = "use a provider that speaks OpenAI's chat completions";
     checks.extend(config.notes.iter().map(|note| Check::warning("provider", note, cure)));
     checks
+}
+
+fn usable_provider(config: &Config, provider: &gateway::Provider) -> Option<Check> {
+    let gateway::Kind::OpenAi(server) = &provider.kind else { return None };
+    let is_default = if provider.name == config.default_provider { ", the default" } else { "" };
+    let key = if server.key.is_some() { "with a key" } else { "without a key" };
+    let detail = format!("`{}`{is_default}: {} {key}", provider.name, provider.model);
+    let check = command_line(config, &format!("providers check {}", provider.name));
+    Some(Check { cure: Some(format!("try it with `{check}`")), ..Check::ok("provider", detail) })
 }
 
 fn text_of(report: &Report<'_>, paint: Paint) -> String {
@@ -201,6 +206,26 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::config::{Flags, Surroundings};
+
+    fn states_with(base_url: &str) -> Vec<State> {
+        let folder = tempfile::tempdir().unwrap();
+        let variables = [("KIMI_API_KEY", "sk-planted"), ("KIMI_BASE_URL", base_url)];
+        let surroundings = Surroundings::made_of(&variables, folder.path().to_owned());
+        let Ok(config) = Config::load(&Flags::default(), &surroundings) else {
+            panic!("it was refused")
+        };
+        let checks = providers(&config, ConfiguredModels::new(&config).err().as_ref());
+        let shown = format!("{checks:?}");
+        assert!(!shown.contains("planted"), "{shown}");
+        checks.iter().map(|check| check.state).collect()
+    }
+
+    #[test]
+    fn a_provider_that_cannot_be_used_is_bad_and_never_ok_as_well() {
+        assert_eq!(states_with("https://127.0.0.1/v1"), [State::Ok]);
+        assert_eq!(states_with("https://user:planted@127.0.0.1/v1"), [State::Bad]);
+    }
 
     #[test]
     fn a_report_says_where_values_come_from_and_what_to_do() {

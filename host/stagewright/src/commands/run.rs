@@ -20,7 +20,9 @@ struct StartedLine<'a> {
 }
 
 pub(super) async fn run(session: &Session<'_>, run: Run) -> Result<Exit, Error> {
-    let started = start(session, &request(&run)?, run.idempotency_key.as_deref()).await?;
+    let request = request(&run)?;
+    session.say_first_compilation();
+    let started = start(session, &request, run.idempotency_key.as_deref()).await?;
     if run.detach {
         return Ok(detached(session, &started));
     }

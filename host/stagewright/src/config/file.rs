@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::layers::said;
 use crate::error::Error;
 
 /// Largest configuration file, in bytes: a hundred times of what a hundred providers need.
@@ -16,19 +17,19 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct SaidFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_unsaid")]
     host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_unsaid")]
     token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_unsaid")]
     provider: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_unsaid")]
     fallback: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_unsaid")]
     log: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_unsaid")]
     log_format: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model_call_s: Option<u64>,
@@ -48,16 +49,16 @@ pub(super) struct SaidFile {
 #[derive(Deserialize, Serialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SaidProvider {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_unsaid")]
     pub(super) base_url: Option<String>,
     /// The key itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_unsaid")]
     pub(super) key: Option<String>,
     /// The environment variable that holds the key.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_unsaid")]
     pub(super) key_env: Option<String>,
     /// The model for what names none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_unsaid")]
     pub(super) model: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) headers: Option<BTreeMap<String, String>>,
@@ -78,6 +79,11 @@ pub(super) struct SaidModel {
     pub(super) cached_input_usd_per_million: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) output_usd_per_million: Option<String>,
+}
+
+/// A key without a text, e.g. one that is kept in the file for later, counts as not set.
+fn is_unsaid(text: &Option<String>) -> bool {
+    text.as_deref().and_then(said).is_none()
 }
 
 /// Reads the file; `None` if there is none. What is wrong with it is told with the path as it was `shown`.

@@ -110,6 +110,11 @@ pub(super) fn read(flags: &Flags, surroundings: &Surroundings) -> Result<Layers,
     Ok(Layers { figment, environment })
 }
 
+/// A text without the blanks around it; one that is blank says nothing.
+pub(super) fn said(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
 /// Where the value of a key comes from, for people.
 pub(super) fn origin_of(figment: &Figment, key: &str) -> String {
     let Some(metadata) = figment.find_metadata(key) else { return DEFAULT.to_owned() };
@@ -188,12 +193,10 @@ fn variables_layer<'a>(
 ) -> Result<Layer, Error> {
     let mut values = Dict::new();
     for variable in VARIABLES {
-        let Some(said) = lookup(variable.name).filter(|said| !said.trim().is_empty()) else {
-            continue;
-        };
+        let Some(said) = lookup(variable.name).and_then(said) else { continue };
         let value = match variable.reading {
-            Reading::Text => Value::from(said.trim()),
-            Reading::Number { max } => match said.trim().parse::<u64>() {
+            Reading::Text => Value::from(said),
+            Reading::Number { max } => match said.parse::<u64>() {
                 Ok(number) if number <= max => Value::from(number),
                 Ok(_) | Err(_) => {
                     return Err(Error::Config {
@@ -234,7 +237,7 @@ fn read_dotenv(path: &Path) -> Result<BTreeMap<String, String>, Error> {
     };
     lines
         .collect::<Result<Vec<_>, _>>()
-        .map(|pairs| pairs.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect())
+        .map(|pairs| pairs.into_iter().filter(|(_, value)| said(value).is_some()).collect())
         .map_err(|error| dotenv_error(&error, path))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::file::{SaidModel, SaidProvider};
+use super::layers;
 use crate::error::Error;
 
 const KIMI: &str = "kimi";
@@ -81,18 +82,36 @@ fn provider(
     Ok(Some(provider))
 }
 
+/// A base URL for people. One that may hold a secret is not shown; the gateway refuses it as well.
+pub(super) fn shown_base_url(base_url: &str) -> String {
+    let text = base_url.trim();
+    let is_usable = authority(text).is_some_and(|authority| !authority.contains('@'))
+        && !text.contains(['?', '#'])
+        && !text.contains(char::is_control);
+    if is_usable { text.to_owned() } else { "set, and not usable".to_owned() }
+}
+
+/// What stands between the scheme and the path. Browsers' rules: a backslash is a slash, and how many there are does not
+/// matter.
+fn authority(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_http = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let slashes: &[char] = &['/', '\\'];
+    is_http.then(|| rest.trim_start_matches(slashes).split(slashes).next().unwrap_or_default())
+}
+
 fn key(
     name: &str,
     said: &SaidProvider,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<SecretString>, Error> {
     // A key in the environment (`KIMI_API_KEY`) has been merged over one in the file already.
-    if let Some(key) = &said.key {
-        return Ok(Some(SecretString::from(key.clone())));
+    if let Some(key) = said.key.as_deref().and_then(layers::said) {
+        return Ok(Some(SecretString::from(key)));
     }
     let Some(variable) = &said.key_env else { return Ok(None) };
-    match lookup(variable) {
-        Some(key) => Ok(Some(SecretString::from(key.trim().to_owned()))),
+    match lookup(variable).as_deref().and_then(layers::said) {
+        Some(key) => Ok(Some(SecretString::from(key))),
         None => Err(wrong(
             name,
             &format!("`key_env` names `{variable}`, which is not set"),
@@ -188,7 +207,29 @@ fn wrong(provider: &str, what: &str, cure: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::nano_usd_per_token;
+    use super::{nano_usd_per_token, shown_base_url};
+
+    #[test]
+    fn a_base_url_that_may_hold_a_secret_is_not_shown() {
+        for shown in ["https://api.example.com/v1", "http://[::1]:8080/v1/@me", "HTTP://localhost"]
+        {
+            assert_eq!(shown_base_url(&format!(" {shown} ")), shown);
+        }
+        for hidden in [
+            "https://user:secret@h/v1",
+            "https://secret@h",
+            "https:///user:secret@h/v1",
+            "https:\\\\user:secret@h/v1",
+            "https:user:secret@h/v1",
+            "https://h/v1?key=secret",
+            "https://h/v1#secret",
+            "https://us\ner:secret@h",
+            "sk-secret",
+            "ftp://h/secret",
+        ] {
+            assert_eq!(shown_base_url(hidden), "set, and not usable", "{hidden}");
+        }
+    }
 
     #[test]
     fn a_price_is_exact_or_refused() {

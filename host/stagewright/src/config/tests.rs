@@ -195,3 +195,35 @@ fn what_cannot_be_used_is_told_with_its_place_and_never_with_a_key() {
     hint: correct it there, then try again
     ");
 }
+
+#[test]
+fn a_blank_token_is_none_and_blanks_around_one_do_not_count() {
+    for blank in ["token: \"\"\n", "token: \"  \"\n", "token:\n"] {
+        let config = Case::new().file("stagewright.yaml", blank).loaded();
+        assert!(config.token.is_none(), "{blank}");
+        assert_eq!(settings_of(&config, &["token"]), "token = not set (default)");
+    }
+    let config = Case::new().file("stagewright.yaml", "token: \" long and random \"\n").loaded();
+    assert_eq!(config.token.unwrap().expose_secret(), "long and random");
+}
+
+#[test]
+fn a_blank_text_in_the_file_is_not_set() {
+    let config = Case::new()
+        .file(
+            "stagewright.yaml",
+            "provider: \"\"\nproviders:\n  kimi:\n    key: \"\"\n    base_url: \" \"\n",
+        )
+        .loaded();
+    assert_eq!(config.default_provider, gateway::SCRIPTED);
+    assert_eq!(config.providers.len(), 1);
+}
+
+#[test]
+fn a_base_url_with_a_secret_is_not_shown() {
+    let config = Case::new()
+        .variable("KIMI_API_KEY", "sk-planted")
+        .variable("KIMI_BASE_URL", "https://user:sk-planted@127.0.0.1/v1")
+        .loaded();
+    assert_snapshot!(settings_of(&config, &["providers.kimi.base_url"]), @"providers.kimi.base_url = set, and not usable (environment: KIMI_BASE_URL)");
+}

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 /// What to do with one request for a completion.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Behaviour {
+pub enum Behavior {
     /// Answers as a model would, in the given form.
     Answer(Answer),
     /// Answers with this status and body, whatever was asked.
@@ -102,20 +102,20 @@ pub enum UsageForm {
     Missing,
 }
 
-impl Behaviour {
+impl Behavior {
     /// A plausible answer.
     pub fn answer() -> Self {
-        Behaviour::Answer(Answer::default())
+        Behavior::Answer(Answer::default())
     }
 
     /// This text.
     pub fn text(text: impl Into<String>) -> Self {
-        Behaviour::Answer(Answer { text: Some(text.into()), ..Answer::default() })
+        Behavior::Answer(Answer { text: Some(text.into()), ..Answer::default() })
     }
 
     /// A status with a body.
     pub fn status(status: u16, body: impl Into<String>) -> Self {
-        Behaviour::Status { status, headers: Vec::new(), body: body.into() }
+        Behavior::Status { status, headers: Vec::new(), body: body.into() }
     }
 
     /// A status with an error object as OpenAI sends it.
@@ -130,7 +130,7 @@ impl Behaviour {
     pub fn rate_limit(retry_after: &str) -> Self {
         let headers = vec![("retry-after".to_owned(), retry_after.to_owned())];
         let body = r#"{"error":{"message":"slow down","type":"rate_limit_error"}}"#.to_owned();
-        Behaviour::Status { status: 429, headers, body }
+        Behavior::Status { status: 429, headers, body }
     }
 
     /// 200 with a body of one piece.
@@ -141,7 +141,7 @@ impl Behaviour {
     /// 200 with a body, and what follows it.
     pub fn raw_then(content_type: &str, body: impl Into<String>, after: After) -> Self {
         let content_type = content_type.to_owned();
-        Behaviour::Raw { content_type, body: body.into(), piece_bytes: None, after }
+        Behavior::Raw { content_type, body: body.into(), piece_bytes: None, after }
     }
 
     /// The beginning of a stream: one event with this text, and what follows it.
