@@ -27,10 +27,11 @@ impl Inner {
         queue_ms: u64,
     ) -> Result<(), Error> {
         let started_at = self.parts.clock.now();
-        let AttemptStep { run, stage, attempt, stop } = step;
+        let AttemptStep { run, stage, attempt, history, stop } = step;
         let planned = run.plan().stage(stage).expect("a run is driven within its plan");
         let job = self.job(&run, stage, planned, attempt).await?;
-        let models = Arc::new(AttemptModels::open(self, cell, &run, stage, attempt).await?);
+        let models =
+            Arc::new(AttemptModels::open(self, cell, &run, (stage, attempt), history).await?);
         let work = AssertUnwindSafe(self.parts.runner.run(job, models.clone())).catch_unwind();
         let ended = tokio::select! {
             biased;

@@ -30,8 +30,18 @@ pub(crate) struct AttemptStep {
     pub(crate) run: Run,
     pub(crate) stage: StageIdx,
     pub(crate) attempt: u32,
+    pub(crate) history: History,
     /// Fires when the run does not want the attempt any more.
     pub(crate) stop: CancellationToken,
+}
+
+/// What an attempt may have asked before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum History {
+    /// Nothing: it was begun by this process and is run for the first time.
+    None,
+    /// Whatever the journal has.
+    Journal,
 }
 
 /// A wait that doubles.
@@ -117,7 +127,12 @@ impl Inner {
             Some(Effect::StartStage { stage }) => Some(Step::Start(stage)),
             Some(Effect::RunAttempt { stage, attempt }) => {
                 let stop = CancellationToken::new();
-                let step = AttemptStep { run: run.clone(), stage, attempt, stop: stop.clone() };
+                let run = run.clone();
+                let history = match locked.take_begun(stage, attempt) {
+                    true => History::None,
+                    false => History::Journal,
+                };
+                let step = AttemptStep { run, stage, attempt, history, stop: stop.clone() };
                 locked.slot.stop = stop;
                 Some(Step::Attempt(Box::new(step)))
             }

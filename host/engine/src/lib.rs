@@ -19,6 +19,7 @@ mod commands;
 mod drive;
 mod error;
 mod files;
+mod finishing;
 mod lifecycle;
 mod live;
 mod models;

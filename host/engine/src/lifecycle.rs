@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::files::RunFiles;
+use crate::finishing::Finishing;
 use crate::registry::{Registry, RunCell};
 use crate::{Clock, DriveOnStart, Error, Settings, Subscription};
 
@@ -142,7 +143,7 @@ impl Engine {
         &self.0.settings
     }
 
-    /// Does something in a task of its own: whoever asked may go away, and what was begun is still finished.
+    /// Does something that is finished also if whoever asked goes away.
     pub(crate) async fn apart<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -221,16 +222,12 @@ impl Inner {
         self.tasks.spawn(Arc::clone(self).drive(Arc::clone(cell)));
     }
 
-    /// Does something in a task of its own and waits for it; if whoever waits is dropped, it is finished all the same.
-    pub(crate) async fn finish<T: Send + 'static>(
+    /// Does something; if whoever waits is dropped, it is finished all the same.
+    pub(crate) fn finish<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
-    ) -> T {
-        match self.tasks.spawn(work).await {
-            Ok(outcome) => outcome,
-            // Tasks are never aborted, so that this is a panic, and it belongs to whoever asked.
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        }
+    ) -> Finishing<T> {
+        Finishing::new(&self.tasks, work)
     }
 
     /// Something that is finished even if nobody waits for it.

@@ -15,6 +15,7 @@ use store::{Beside, CallAnswered, CallOrigin, CallStarted, CallTiming, Journaled
 use tokio::sync::Mutex;
 
 use crate::budget::Budget;
+use crate::drive::History;
 use crate::lifecycle::Inner;
 use crate::live::Live;
 use crate::registry::RunCell;
@@ -67,12 +68,15 @@ impl AttemptModels {
         engine: &Arc<Inner>,
         cell: &Arc<RunCell>,
         run: &Run,
-        stage: StageIdx,
-        attempt: u32,
+        (stage, attempt): (StageIdx, u32),
+        history: History,
     ) -> Result<Self, Error> {
         let planned = run.plan().stage(stage).expect("an attempt is made at a stage of the plan");
         let store = &engine.parts.store;
-        let journal = store.journaled(&cell.id, &planned.key, attempt).await?;
+        let journal = match history {
+            History::None => Vec::new(),
+            History::Journal => store.journaled(&cell.id, &planned.key, attempt).await?,
+        };
         let asking = Asking {
             ordinal: 0,
             journal: journal.into_iter().map(|kept| (kept.ordinal, kept)).collect(),

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use domain::run::{Command, Recorded, Run};
-use domain::{RunId, Timestamp};
+use domain::run::{Command, Event, Recorded, Run};
+use domain::{RunId, StageIdx, Timestamp};
 use store::{Append, Beside, Store};
 use tokio::sync::{MutexGuard, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -75,6 +75,8 @@ pub(crate) struct Slot {
     pub(crate) is_driven: bool,
     /// Stops the attempt that is running.
     pub(crate) stop: CancellationToken,
+    /// The attempt that this process has just begun, until it is run for the first time: it cannot have asked before.
+    begun: Option<(StageIdx, u32)>,
 }
 
 struct Loaded {
@@ -124,12 +126,22 @@ impl Locked<'_> {
         let id = self.cell.id.clone();
         let append = Append { run: id, expected_version: version, at, events, beside };
         let recorded = self.store.append(append).await?;
-        recorded.iter().for_each(|recorded| run.apply(&recorded.event));
+        for recorded in &recorded {
+            run.apply(&recorded.event);
+            if let Event::StageStarted { stage, attempt } = &recorded.event {
+                self.slot.begun = Some((*stage, *attempt));
+            }
+        }
         let version = recorded.last().map_or(version, |last| last.version);
         self.slot.loaded = Some(Loaded { run, version });
         // Nobody may be watching; that is no error.
         self.cell.live.send(Live::Appended).ok();
         Ok(recorded)
+    }
+
+    /// Whether an attempt was begun by this process and never run; true at most once.
+    pub(crate) fn take_begun(&mut self, stage: StageIdx, attempt: u32) -> bool {
+        self.slot.begun.take() == Some((stage, attempt))
     }
 
     /// Puts a run that was just created into the cell.

@@ -100,18 +100,15 @@ impl Engine {
             }
         }
         let StartRun { request_text, mode, skill_overrides, stage_overrides, .. } = ask;
-        let resolved = self.preview(&mode, skill_overrides, stage_overrides).await;
-        let plan = match resolved {
-            Ok(resolved) => resolved.plan,
-            Err(Error::Invalid(found)) => {
-                problems.extend(found);
-                return Err(Error::Invalid(Problems::from(problems)));
-            }
-            Err(error) => return Err(error),
-        };
-        Problems::check(problems).map_err(Error::Invalid)?;
-        // Only when nothing is wrong: a refused request changes nothing.
-        let plan = self.0.blocking(move |inner| inner.pin(plan)).await?;
+        let resolving = self.0.blocking(move |inner| {
+            let resolved = inner.resolve(&mode, skill_overrides.as_ref(), stage_overrides.as_ref());
+            let found = resolved.as_ref().err().cloned();
+            problems.extend(found.into_iter().flatten());
+            Problems::check(problems).map_err(Error::Invalid)?;
+            // Only when nothing is wrong: a refused request changes nothing.
+            inner.pin(resolved.map_err(Error::Invalid)?.plan)
+        });
+        let plan = resolving.await?;
         let belonging = Belonging {
             thread_id: ask.thread_id,
             brand_id: ask.brand_id,

@@ -20,8 +20,8 @@ use brief::Brief;
 /// What every answer carries, so that nobody takes it for a model's work.
 const LABEL: &str = "Draft by the built-in scripted writer, not by a language model. \
                      Set KIMI_API_KEY for a real one.";
-/// Size of the pieces of an answer, in bytes: about what models send.
-const PIECE_BYTES: usize = 48;
+/// Size of the pieces of an answer, in bytes. They come all at once, and each wakes whoever watches.
+const PIECE_BYTES: usize = 256;
 /// English text has about four bytes per token. Good enough for a writer that costs nothing, and a thousand times faster
 /// than counting.
 const BYTES_PER_TOKEN: usize = 4;

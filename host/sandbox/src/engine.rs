@@ -10,8 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
-    WasmBacktraceDetails,
+    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy,
+    PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
 use crate::{Error, files};
@@ -84,6 +84,13 @@ fn limit_features(config: &mut Config) {
         .shared_memory(false);
 }
 
+/// What a slot keeps of the machine's memory between two attempts, in bytes, cleared. To give it back and to fault it in
+/// again costs more time than a stage computes; what the shipped stages use fits into it. A slot that was never used
+/// has none.
+const MEMORY_KEPT_BYTES: usize = 2 << 20;
+const TABLE_KEPT_BYTES: usize = 64 << 10;
+const STACK_KEPT_BYTES: usize = 64 << 10;
+
 fn pool(instance_count: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instance_count)
@@ -97,6 +104,10 @@ fn pool(instance_count: u32) -> PoolingAllocationConfig {
         .max_memories_per_module(MEMORIES_PER_COMPONENT)
         .max_tables_per_module(TABLES_PER_COMPONENT)
         .table_elements(TABLE_ELEMENTS_MAX)
+        .linear_memory_keep_resident(MEMORY_KEPT_BYTES)
+        .table_keep_resident(TABLE_KEPT_BYTES)
+        .async_stack_keep_resident(STACK_KEPT_BYTES)
+        .pagemap_scan(Enabled::Auto)
         .max_memory_size(usize::try_from(MEMORY_BYTES_BOUND).unwrap_or(usize::MAX));
     pool
 }

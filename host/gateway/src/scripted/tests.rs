@@ -64,7 +64,7 @@ fn the_same_prompt_gives_the_same_answer_in_small_pieces() {
     let (second, _) = ask(&with_sections());
     assert_eq!(first, second);
     assert_eq!(pieces.concat(), first.content);
-    assert!(pieces.len() > 20 && pieces.iter().all(|piece| piece.len() <= PIECE_BYTES));
+    assert!(pieces.len() > 5 && pieces.iter().all(|piece| piece.len() <= PIECE_BYTES));
     assert_eq!(first.usage.source, UsageSource::Estimated);
     assert!(first.usage.output_tokens > Some(100));
 }
