@@ -1,15 +1,10 @@
 //! Runs side by side.
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use model_server::ModelServer;
 use serde_json::json;
 
 use crate::support::{Folder, Server};
-
-/// Longest time in which the API answers while runs are carried out. Far over what it takes (milliseconds); a blocked
-/// API would wait for models that are held for the whole test.
-const API_PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn fifty_runs_at_once_finish_and_the_api_answers_while_all_models_are_silent() {
@@ -24,9 +19,8 @@ async fn fifty_runs_at_once_finish_and_the_api_answers_while_all_models_are_sile
     models.wait_for_requests(1).await;
 
     for path in ["/api/v1/health", "/api/v2/workflow-runs?limit=100", "/api/v2/approvals"] {
-        let asked = Instant::now();
+        // Every model is silent: an answer at all shows that nothing waits for one.
         assert_eq!(server.api.get(path).await.status, 200);
-        assert!(asked.elapsed() < API_PATIENCE, "{path} waits for models");
     }
     models.release();
 
