@@ -75,3 +75,21 @@ async fn the_planted_key_is_in_no_file_log_event_or_answer() {
         }
     }
 }
+
+#[test]
+fn compiled_code_is_its_users_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = Folder::new();
+    // A data folder of its own: the cache of the other tests is shared.
+    let ran = stagewright(&folder, &["--data-dir", "private", "plugins", "show", "research"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    let cache = folder.path().join("private/cache");
+    let files: Vec<_> =
+        folder.files().into_iter().filter(|path| path.starts_with(&cache)).collect();
+    assert!(!files.is_empty());
+    for path in files {
+        let mode = std::fs::metadata(&path).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+    }
+}

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(Exit::Usage as u8));
         }
     };
+    keep_files_private();
     let surroundings = Surroundings::of_process();
     let output = Output::new(arguments.global.output, &surroundings);
     match perform(arguments, &surroundings, &output) {
@@ -48,6 +49,13 @@ fn main() -> ExitCode {
             error.exit().into()
         }
     }
+}
+
+/// Whatever this process creates is its user's alone, also what a library creates: the cache of compiled code is run as
+/// native code.
+fn keep_files_private() {
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
 }
 
 fn perform(
