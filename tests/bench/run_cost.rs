@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::run::Status;
-use engine::{Clock, DriveOnStart, Engine, Live, Parts, Settings, StartRun};
+use engine::{Clock, DayBudgets, DriveOnStart, Engine, Live, Parts, Settings, StartRun};
 use model_server::ModelServer;
 use profile::FallbackPolicy;
 use tempfile::TempDir;
@@ -111,7 +111,11 @@ async fn open(folder: &Path) -> Engine {
     let providers = vec![gateway::Provider::scripted()];
     let parts = Parts {
         store: store::Store::open(folder).expect("a store"),
-        gateway: gateway::Gateway::open(gateway::Config { providers }).expect("a gateway"),
+        gateway: gateway::Gateway::open(gateway::Config {
+            providers,
+            ..gateway::Config::default()
+        })
+        .expect("a gateway"),
         runner: sandbox.clone(),
         catalog: sandbox,
         profile_folders: vec![folder.join("profiles")],
@@ -124,6 +128,7 @@ async fn open(folder: &Path) -> Engine {
         fallback: FallbackPolicy::Off,
         default_provider: gateway::SCRIPTED.to_owned(),
         drive_on_start: DriveOnStart::Nothing,
+        budgets: DayBudgets::default(),
     };
     Engine::start(parts, settings).await.expect("an engine")
 }

@@ -99,7 +99,7 @@ fn a_broken_configuration_is_named_with_its_place() {
     exit 2
     -- stdout
     -- stderr
-    error: stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, profile_dirs, allowed_hosts, allowed_origins, providers
+    error: stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, profile_dirs, allowed_hosts, allowed_origins, providers, prices, cache, budgets, records, telemetry
     hint: correct it there, then try again
     ");
 }

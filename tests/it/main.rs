@@ -5,6 +5,7 @@ mod concurrency;
 mod crash;
 mod foundation;
 mod full_disk;
+mod models;
 mod profiles;
 mod secrets;
 mod support;

@@ -6,7 +6,7 @@ mod server;
 mod small_disk;
 
 pub(crate) use self::api::Api;
-pub(crate) use self::command::stagewright;
+pub(crate) use self::command::{Ran, stagewright, stagewright_with_input};
 pub(crate) use self::folder::Folder;
 pub(crate) use self::server::Server;
 pub(crate) use self::small_disk::SmallDisk;

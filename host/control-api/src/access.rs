@@ -5,6 +5,8 @@
 //! And, where the server has a token, does it know it? A request that fails one of them reaches no handler.
 mod check;
 
+use std::sync::Arc;
+
 use axum::http::uri::Authority;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -28,10 +30,10 @@ impl Token {
     }
 }
 
-/// The rules by which callers are let in.
+/// The rules by which callers are let in. Cheap to clone: every request has its own.
 #[derive(Clone)]
 pub struct Access {
-    rule: Rule,
+    rule: Arc<Rule>,
 }
 
 #[derive(Clone)]
@@ -50,7 +52,7 @@ enum Rule {
 impl Access {
     /// For requests that this process makes itself: nothing is asked.
     pub fn in_process() -> Self {
-        Self { rule: Rule::Anyone }
+        Self { rule: Arc::new(Rule::Anyone) }
     }
 
     /// For a server on the loopback interface, by its loopback names.
@@ -61,13 +63,13 @@ impl Access {
     /// For a server on a network. With a token, it may also be called by any IP address: an address cannot be pointed
     /// elsewhere as a name can, and no browser sends the token by itself.
     pub fn network(token: Option<Token>) -> Self {
-        Self { rule: Rule::Network { token, hosts: Vec::new(), origins: Vec::new() } }
+        Self { rule: Arc::new(Rule::Network { token, hosts: Vec::new(), origins: Vec::new() }) }
     }
 
     /// Also goes by this name (without a port).
     #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
-        if let Rule::Network { hosts, .. } = &mut self.rule {
+        if let Rule::Network { hosts, .. } = Arc::make_mut(&mut self.rule) {
             hosts.push(host.trim_matches(['[', ']']).to_ascii_lowercase());
         }
         self
@@ -76,7 +78,7 @@ impl Access {
     /// Pages of this origin may call as well, e.g. of a proxy that changes the name.
     #[must_use]
     pub fn with_origin(mut self, origin: &str) -> Self {
-        if let Rule::Network { origins, .. } = &mut self.rule {
+        if let Rule::Network { origins, .. } = Arc::make_mut(&mut self.rule) {
             origins.push(origin.trim_end_matches('/').to_ascii_lowercase());
         }
         self

@@ -97,7 +97,7 @@ async fn read(body: Body, headers: &HeaderMap, bytes_max: usize) -> Result<Bytes
         return Err(too_large(bytes_max));
     }
     // What is announced is not sent yet: room is taken as bytes arrive.
-    let mut kept = Vec::new();
+    let mut kept = Kept::default();
     let mut read_bytes = 0;
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
@@ -110,10 +110,32 @@ async fn read(body: Body, headers: &HeaderMap, bytes_max: usize) -> Result<Bytes
             break;
         }
         if read_bytes <= bytes_max {
-            kept.extend_from_slice(&chunk);
+            kept.push(chunk);
         }
     }
-    if read_bytes > bytes_max { Err(too_large(bytes_max)) } else { Ok(Bytes::from(kept)) }
+    if read_bytes > bytes_max { Err(too_large(bytes_max)) } else { Ok(kept.into_bytes()) }
+}
+
+/// The chunks of a body. Most bodies come in one, which is kept as it is.
+#[derive(Default)]
+struct Kept {
+    first: Bytes,
+    joined: Vec<u8>,
+}
+
+impl Kept {
+    fn push(&mut self, chunk: Bytes) {
+        if self.first.is_empty() && self.joined.is_empty() {
+            self.first = chunk;
+            return;
+        }
+        self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+        self.joined.extend_from_slice(&chunk);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.joined.is_empty() { self.first } else { Bytes::from(self.joined) }
+    }
 }
 
 fn too_large(bytes_max: usize) -> Problem {
@@ -144,6 +166,10 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // To note the path costs more than to read the JSON, and only the path of a mistake is ever looked at.
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| refused(&pointer_to(error.path()), error.inner()))?;

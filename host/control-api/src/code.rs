@@ -70,7 +70,7 @@ codes! {
     StageUnknown, "stage_unknown", 404, false, "The run has no such stage", "name one of the run's stages";
     ArtifactUnknown, "artifact_unknown", 404, false, "No such artifact", "list the run's artifacts and their versions at `.../artifacts`";
     ApprovalUnknown, "approval_unknown", 404, false, "No such approval", "list what waits at `/api/v2/approvals?status=pending`";
-    CallUnknown, "call_unknown", 404, false, "No such model call", "list a run's calls at `.../llm-calls`";
+    CallUnknown, "call_unknown", 404, false, "No such model call", "list the calls at `/api/v2/llm-calls`";
     ProfileUnknown, "profile_unknown", 404, false, "No such profile", "list the profiles at `/api/v2/workflow-profiles`";
     PluginUnknown, "plugin_unknown", 404, false, "No such plugin", "list the plugins at `/api/v2/plugins`";
     ProviderUnknown, "provider_unknown", 404, false, "No such provider", "list the providers at `/api/v2/providers`";
@@ -116,7 +116,7 @@ codes! {
     ModelNotFound, "model_not_found", 502, false, "The provider has no such model", "name a model that the provider has";
     ModelQuotaExhausted, "model_quota_exhausted", 502, false, "The account's quota at the provider is used up", "add credit at the provider, or use another one";
     ModelContextTooLong, "model_context_too_long", 422, false, "The prompt does not fit into the model's context", "shorten the prompt, or use a model with a larger context";
-    BudgetExhausted, "budget_exhausted", 409, false, "The budget of the stage or the run is used up", "raise the budget in the profile, then start a new run";
+    BudgetExhausted, "budget_exhausted", 409, false, "A budget is used up", "raise the budget that the message names, then start a new run; a budget of the day is free again at midnight UTC";
     ModelNotGranted, "model_not_granted", 403, false, "The profile does not grant the call", "change the stage's model in the profile";
     ModelCanceled, "model_canceled", 503, true, "The call was canceled", "try again";
     // The server itself.

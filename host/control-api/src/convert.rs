@@ -1,6 +1,8 @@
 //! How domain types and rows of the store become what goes over the wire. Total: nothing here can fail.
 mod approval;
+mod budget;
 mod call;
+mod chat;
 mod event;
 mod line;
 mod live;
@@ -9,6 +11,7 @@ mod plugin;
 mod profile;
 mod provider;
 mod run;
+mod usage;
 
 use domain::{Json, Timestamp};
 use jiff::Timestamp as Moment;
@@ -16,6 +19,7 @@ use serde_json::Value;
 
 use crate::dto::{CostDto, ListDto};
 
+pub(crate) use chat::chat_ask;
 pub(crate) use event::event_dto;
 pub(crate) use run::RunParts;
 
@@ -40,7 +44,11 @@ pub(crate) fn cost(nano_usd: u64) -> CostDto {
 /// Billionths as a decimal number, without rounding and without zeros at the end.
 fn usd(nano_usd: u64) -> String {
     let (whole, rest) = (nano_usd / 1_000_000_000, nano_usd % 1_000_000_000);
-    let digits = format!("{rest:09}");
+    decimal(whole, &format!("{rest:09}"))
+}
+
+/// A decimal number without zeros at its end.
+pub(crate) fn decimal(whole: u64, digits: &str) -> String {
     let digits = digits.trim_end_matches('0');
     if digits.is_empty() { whole.to_string() } else { format!("{whole}.{digits}") }
 }

@@ -4,6 +4,7 @@
 //! unknown fields, so that a misspelled one is not silently without effect. How rows and domain types become these
 //! records is in `convert`.
 mod approval;
+mod budget;
 mod call;
 mod chat;
 mod event;
@@ -14,6 +15,7 @@ mod profile;
 mod provider;
 mod run;
 mod system;
+mod usage;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,23 +23,34 @@ use utoipa::ToSchema;
 pub use approval::{
     ApprovalDetailDto, ApprovalDto, ApprovalStatusDto, DecidedDto, DecisionRequest,
 };
+pub use budget::{BudgetBoundDto, BudgetScopeDto, BudgetUnitDto, GateSubjectDto};
 pub use call::{
-    CallDetailDto, CallDto, CallStatusDto, CallUsageDto, ModelAnswerDto, ModelMessageDto,
-    ModelRequestDto, PromptDto, ResponseFormatDto, RoleDto,
+    AnswerSourceDto, CallDetailDto, CallDto, CallStatusDto, CallUsageDto, ModelAnswerDto,
+    ModelMessageDto, ModelRequestDto, PromptDto, ResponseFormatDto, RoleDto, TextsDto,
 };
-pub use chat::{ChatDeltaDto, ChatMessageDto, ChatRequest, ChatResponseDto};
+pub use chat::{
+    ChatDeltaDto, ChatFallingBackDto, ChatMessageDto, ChatRequest, ChatResponseDto,
+    ChatRetryingDto, ChatTimingDto,
+};
 pub use event::{EventArtifactDto, EventDto, EventKindDto, LiveDto};
-pub use plan::{FallbackDto, GateDto, LimitsDto, ModelChoiceDto, PlanDto, PlannedStageDto};
+pub use plan::{
+    FallbackDto, GateDto, LimitsDto, ModelAlternativeDto, ModelChoiceDto, OnBudgetExceededDto,
+    PlanDto, PlannedStageDto,
+};
 pub use plugin::{ArtifactSpecDto, PluginDto, PluginListDto, PluginRefDto, UnusablePluginDto};
 pub use problem::{ProblemDto, ProblemItemDto};
 pub use profile::{PreviewDto, PreviewRequest, ProfileDto, ProfileSummaryDto};
-pub use provider::{ProviderCheckDto, ProviderDto, ProviderModelDto};
+pub use provider::{
+    BreakerDto, BreakerStateDto, CallLimitsDto, ListedModelDto, ListedModelsDto, ModelActivityDto,
+    PriceDto, ProviderCheckDto, ProviderDto, ProviderModelDto,
+};
 pub use run::{
     ArtifactDto, CommandRequest, CommandedDto, FaultDto, RetryRequest, RunDto, RunStatusDto,
     RunSummaryDto, StageDto, StageStatusDto, StartRunRequest, StartedRunDto, TimingDto, UsageDto,
     VariableDto,
 };
 pub use system::{CheckDto, HealthDto, ReadyDto};
+pub use usage::{CacheDto, ForgottenDto, TokenSumDto, UsageItemDto, UsageReportDto, UsageSumDto};
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -208,6 +208,8 @@ fn ends_the_run(event: &Event) -> bool {
         | Event::StageFinished { .. }
         | Event::StageFailed { .. }
         | Event::GateOpened { .. }
+        | Event::BudgetWarned { .. }
+        | Event::BudgetGateOpened { .. }
         | Event::GateGranted { .. }
         | Event::PauseRequested { .. }
         | Event::RunPaused

@@ -97,6 +97,11 @@ impl QueryReader {
         })
     }
 
+    /// Says that a parameter does not go with another one.
+    pub(crate) fn refuse(&mut self, name: &str, message: &str) {
+        self.note(name, message.to_owned());
+    }
+
     fn note(&mut self, name: &str, message: String) {
         self.problems.push(ProblemItemDto::at(format!("query parameter `{name}`"), message));
     }

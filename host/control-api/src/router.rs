@@ -16,7 +16,9 @@ use utoipa_axum::routes;
 use crate::access::refuse_strangers;
 use crate::headers::harden;
 use crate::openapi::{self, Description, DescriptionText};
-use crate::routes::{approvals, calls, chat, plugins, profiles, providers, runs, system};
+use crate::routes::{
+    approvals, calls, chat, llm_cache, plugins, profiles, providers, runs, system, usage,
+};
 use crate::{ApiState, Code, Problem};
 
 /// The whole API. It can be served on a socket, or be called inside the process with `tower::ServiceExt::oneshot`.
@@ -38,6 +40,7 @@ pub fn router(state: ApiState) -> Router {
 pub(crate) fn described() -> (Router<Described>, OpenApi) {
     let all = OpenApiRouter::with_openapi(Description::openapi())
         .merge(system_routes())
+        .merge(model_routes())
         .merge(run_routes())
         .merge(approval_routes())
         .merge(configuration_routes());
@@ -51,8 +54,19 @@ fn system_routes() -> OpenApiRouter<Described> {
         .routes(routes!(system::show_health))
         .routes(routes!(system::show_ready))
         .routes(routes!(openapi::show_openapi))
+        .routes(routes!(system::show_metrics))
+}
+
+fn model_routes() -> OpenApiRouter<Described> {
+    OpenApiRouter::default()
         .routes(routes!(chat::chat))
+        .routes(routes!(calls::list_all_calls))
         .routes(routes!(calls::show_call))
+        .routes(routes!(usage::show_usage))
+        .routes(routes!(llm_cache::show_cache, llm_cache::forget_cached))
+        .routes(routes!(providers::list_providers))
+        .routes(routes!(providers::list_models))
+        .routes(routes!(providers::check_provider))
 }
 
 fn run_routes() -> OpenApiRouter<Described> {
@@ -87,8 +101,6 @@ fn configuration_routes() -> OpenApiRouter<Described> {
         .routes(routes!(profiles::preview_profile))
         .routes(routes!(plugins::list_plugins))
         .routes(routes!(plugins::show_plugin))
-        .routes(routes!(providers::list_providers))
-        .routes(routes!(providers::check_provider))
 }
 
 /// The state of the handlers, and of the one that describes them.

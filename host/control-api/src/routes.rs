@@ -3,11 +3,13 @@
 pub(crate) mod approvals;
 pub(crate) mod calls;
 pub(crate) mod chat;
+pub(crate) mod llm_cache;
 pub(crate) mod plugins;
 pub(crate) mod profiles;
 pub(crate) mod providers;
 pub(crate) mod runs;
 pub(crate) mod system;
+pub(crate) mod usage;
 
 /// Who gives a command that names nobody.
 pub(crate) const NAMELESS_ACTOR: &str = "api";

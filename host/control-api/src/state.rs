@@ -10,18 +10,29 @@ use crate::{Access, Code, Problem};
 /// and a few KiB; the bound keeps a client that forgets to close its streams from using up the process's files.
 pub const STREAM_COUNT_MAX: usize = 512;
 
+/// Writes the server's metrics as text in the form of Prometheus.
+pub(crate) type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// What every handler works with. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
     pub(crate) engine: Engine,
     pub(crate) access: Access,
+    pub(crate) metrics: Option<RenderMetrics>,
     streams: Arc<Semaphore>,
 }
 
 impl ApiState {
     /// The API of an engine, for whoever the rules let in.
     pub fn new(engine: Engine, access: Access) -> Self {
-        Self { engine, access, streams: Arc::new(Semaphore::new(STREAM_COUNT_MAX)) }
+        Self { engine, access, metrics: None, streams: Arc::new(Semaphore::new(STREAM_COUNT_MAX)) }
+    }
+
+    /// With something to show at `/metrics`: the server's metrics as text in the form of Prometheus.
+    #[must_use]
+    pub fn with_metrics(mut self, render: Arc<dyn Fn() -> String + Send + Sync>) -> Self {
+        self.metrics = Some(render);
+        self
     }
 
     /// Room for one event stream, until the permit is dropped.

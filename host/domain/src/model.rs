@@ -110,6 +110,8 @@ pub struct Usage {
     pub output_tokens: Option<u64>,
     /// The part of the input that was read from the provider's cache.
     pub cached_tokens: Option<u64>,
+    /// The part of the input that was written into the provider's cache, which some providers charge more for.
+    pub cache_write_tokens: Option<u64>,
     /// The part of the output that was reasoning.
     pub reasoning_tokens: Option<u64>,
     /// Where the numbers come from.

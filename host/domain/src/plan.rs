@@ -42,6 +42,10 @@ pub struct Plan {
     pub run_token_count_max: Option<u64>,
     /// Cost of the whole run in billionths of a US dollar. `None`: not bounded.
     pub run_cost_nano_usd_max: Option<u64>,
+    /// What happens when a question would go over a budget: of the run, of a stage or of the day.
+    pub on_budget_exceeded: OnBudgetExceeded,
+    /// Percent of a budget of the run or of a stage, 1 to 99, from which on the run warns. `None`: it does not.
+    pub budget_warn_percent: Option<u8>,
 }
 
 impl Plan {
@@ -124,6 +128,39 @@ pub struct ModelChoice {
     pub max_tokens: Option<u32>,
     /// Longest time for one call, its retries included. `None`: the provider's setting.
     pub call_time_ms_max: Option<u64>,
+    /// Who is asked instead, in this order, when the first is not available.
+    pub alternatives: Vec<ModelAlternative>,
+    /// Whether an answer to the same question may come from the host's cache.
+    pub caching: Caching,
+}
+
+/// Somebody else who may answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelAlternative {
+    /// Name of a configured provider.
+    pub provider: String,
+    /// Name of one of its models.
+    pub model: String,
+}
+
+/// Whether an answer to the same question may come from the host's cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Caching {
+    /// Every question is asked.
+    #[default]
+    Off,
+    /// An answer that is kept is given again, and costs nothing.
+    On,
+}
+
+/// What happens when a question would go over a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnBudgetExceeded {
+    /// The question is refused with `budget_exhausted`.
+    #[default]
+    Stop,
+    /// The run waits at a gate until a person allows as much again.
+    Ask,
 }
 
 /// How a profile names a plugin.

@@ -68,6 +68,27 @@ pub enum AskError {
 pub trait ModelPort: Send + Sync {
     /// Asks the next question. The answer is durable before it is given.
     fn ask(&self, request: ModelRequest) -> BoxFuture<'_, Result<Completion, AskError>>;
+
+    /// Asks the next question, and gives the answer as it comes. While the stream is open, nothing else may be asked.
+    fn stream(
+        &self,
+        request: ModelRequest,
+    ) -> BoxFuture<'_, Result<Box<dyn AnswerStream>, AskError>>;
+}
+
+/// An answer as it comes. Dropping it before its end says that the attempt has ended: the provider is stopped, the call is
+/// canceled, and what was used is recorded.
+pub trait AnswerStream: Send {
+    /// The next piece of text, never empty; `None` after the last, and then the whole answer is durable. Where pieces are
+    /// cut means nothing, and differs when an attempt is replayed.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<String>, AskError>>;
+
+    /// The whole answer, pieces that were given included. Waits for the end.
+    fn finish(&mut self) -> BoxFuture<'_, Result<Completion, AskError>>;
+
+    /// The stage does not want the rest, and goes on: the provider is stopped, and the answer as it stands is kept for a
+    /// replay. After the end it means nothing.
+    fn unwanted(self: Box<Self>);
 }
 
 /// A plugin that the host knows.

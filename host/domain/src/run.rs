@@ -66,12 +66,88 @@ pub enum AfterAttempt {
 /// A question to a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenGate {
-    /// The stage whose result is to be looked at.
+    /// The stage whose result is to be looked at, or whose attempt waits for a budget.
     pub stage: StageIdx,
     /// Names the question.
     pub approval: ApprovalId,
     /// Digest of what the reviewer is asked to look at.
     pub content_hash: Digest,
+    /// What is asked.
+    pub subject: GateSubject,
+}
+
+/// What a person is asked at a gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GateSubject {
+    /// Whether the stage's result is good.
+    Result,
+    /// Whether a budget may be used up once more. The attempt goes on where it stopped.
+    Budget {
+        /// The attempt that waits.
+        attempt: u32,
+        /// The budget.
+        bound: BudgetBound,
+    },
+}
+
+/// A bound on tokens or money, with how much of it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetBound {
+    /// What it bounds.
+    pub scope: BudgetScope,
+    /// In which unit.
+    pub unit: BudgetUnit,
+    /// The bound, with what was allowed on top of it.
+    pub max: u64,
+    /// What is used of it.
+    pub used: u64,
+}
+
+/// What a budget bounds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum BudgetScope {
+    /// All attempts of one stage.
+    Stage,
+    /// The whole run.
+    Run,
+    /// Everything that the host asks in one day (UTC).
+    Day,
+    /// Everything that the host asks one provider in one day (UTC).
+    ProviderDay {
+        /// Its name.
+        provider: String,
+    },
+}
+
+impl BudgetScope {
+    /// The word for it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            BudgetScope::Stage => "stage",
+            BudgetScope::Run => "run",
+            BudgetScope::Day => "day",
+            BudgetScope::ProviderDay { .. } => "provider_day",
+        }
+    }
+}
+
+/// What a budget counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BudgetUnit {
+    /// Tokens, input and output.
+    Tokens,
+    /// Billionths of a US dollar.
+    NanoUsd,
+}
+
+impl BudgetUnit {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BudgetUnit::Tokens => "tokens",
+            BudgetUnit::NanoUsd => "nano_usd",
+        }
+    }
 }
 
 /// Where a paused run goes on.
@@ -81,6 +157,13 @@ pub enum PausedAt {
     Stage(StageIdx),
     /// At an open gate. The gate can be decided while the run is paused.
     Gate(OpenGate),
+    /// In an attempt that was allowed more budget meanwhile.
+    Attempt {
+        /// The stage.
+        stage: StageIdx,
+        /// The attempt.
+        attempt: u32,
+    },
 }
 
 /// How a run ended.
@@ -97,7 +180,7 @@ pub enum Ending {
     },
     /// A reviewer said no.
     Rejected {
-        /// The stage whose result was rejected.
+        /// The stage whose result was rejected, or whose attempt was refused more budget.
         stage: StageIdx,
         /// Who, and in which words.
         decision: Decision,
@@ -237,6 +320,21 @@ pub struct Run {
     decided: Vec<(ApprovalId, Verdict)>,
     /// Gates that the end of the run closed undecided.
     closed: Vec<ApprovalId>,
+    /// What was allowed on top of budgets, in the order of the decisions.
+    allowances: Vec<Allowance>,
+    /// Budgets that were warned of; what was used is not part of it.
+    warned: Vec<(Option<StageIdx>, BudgetBound)>,
+}
+
+/// A grant at a gate for a budget: as much again as the budget itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    /// The stage whose attempt waited.
+    pub stage: StageIdx,
+    /// The budget.
+    pub scope: BudgetScope,
+    /// Its unit.
+    pub unit: BudgetUnit,
 }
 
 impl Run {
@@ -252,6 +350,8 @@ impl Run {
             variables,
             decided: Vec::new(),
             closed: Vec::new(),
+            allowances: Vec::new(),
+            warned: Vec::new(),
         }
     }
 
@@ -340,7 +440,9 @@ impl Run {
             RunState::AwaitingGate { gate } | RunState::Paused { at: PausedAt::Gate(gate) } => {
                 Some(gate.stage)
             }
-            RunState::Paused { at: PausedAt::Stage(stage) } => Some(*stage),
+            RunState::Paused { at: PausedAt::Stage(stage) | PausedAt::Attempt { stage, .. } } => {
+                Some(*stage)
+            }
             RunState::Finished(
                 Ending::Failed { stage, .. }
                 | Ending::Rejected { stage, .. }
@@ -348,6 +450,12 @@ impl Run {
             ) => Some(*stage),
             RunState::Finished(Ending::Completed) => None,
         }
+    }
+
+    /// What was allowed on top of budgets, in the order of the decisions. An allowance for a stage counts for its stage
+    /// alone.
+    pub fn allowances(&self) -> &[Allowance] {
+        &self.allowances
     }
 
     /// The gate that is open, also while the run is paused.
@@ -358,7 +466,7 @@ impl Run {
             }
             RunState::Ready { .. }
             | RunState::Running { .. }
-            | RunState::Paused { at: PausedAt::Stage(_) }
+            | RunState::Paused { at: PausedAt::Stage(_) | PausedAt::Attempt { .. } }
             | RunState::Finished(_) => None,
         }
     }

@@ -1,7 +1,9 @@
 //! What the engine is asked for, as it was said: checked by the engine, all problems of one request together.
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::model::Message;
+use domain::model::{Message, ModelOptions};
+use domain::plan::Caching;
 use domain::run::Verdict;
 use domain::{ApprovalId, Digest};
 use profile::FallbackPolicy;
@@ -26,6 +28,11 @@ pub const CHAT_MESSAGE_COUNT_MAX: usize = 1_000;
 /// Largest chat, in bytes of all messages.
 pub const CHAT_BYTES_MAX: usize = 4 << 20;
 
+/// Most texts that end the answer of a chat.
+pub const CHAT_STOP_COUNT_MAX: usize = 8;
+/// Longest text that ends the answer of a chat, and longest name of its schema, in bytes.
+pub const CHAT_WORD_BYTES_MAX: usize = 200;
+
 /// How the engine works.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -41,6 +48,29 @@ pub struct Settings {
     pub default_provider: String,
     /// What happens to unfinished runs at the start.
     pub drive_on_start: DriveOnStart,
+    /// What may be used up in a day, by runs and chats together.
+    pub budgets: DayBudgets,
+}
+
+/// What may be used up in a day (UTC). Where a budget holds, of a day or of a plan, an answer for which nobody sets
+/// `max_tokens` is bound to 16,384 tokens: that much is held back while it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DayBudgets {
+    /// All providers together.
+    pub all: DayBudget,
+    /// One provider, by its name.
+    pub by_provider: BTreeMap<String, DayBudget>,
+    /// Percent of a budget, 1 to 99, from which on it is warned. `None`: never.
+    pub warn_percent: Option<u8>,
+}
+
+/// `None`: not bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DayBudget {
+    /// Input and output.
+    pub tokens: Option<u64>,
+    /// Billionths of a US dollar.
+    pub nano_usd: Option<u64>,
 }
 
 /// What happens to unfinished runs when the engine starts.
@@ -101,4 +131,15 @@ pub struct ChatAsk {
     pub model: Option<String>,
     /// The session that the records count it to.
     pub session_id: Option<String>,
+    /// Names the program that asks, in its own words; at most [`BELONGING_BYTES_MAX`].
+    pub client_id: Option<String>,
+    /// The conversation that the records count it to; at most [`BELONGING_BYTES_MAX`]. `None`: the session's, or one of
+    /// its own.
+    pub conversation_id: Option<String>,
+    /// A name for the call in the records; at most [`BELONGING_BYTES_MAX`].
+    pub label: Option<String>,
+    /// How to answer.
+    pub options: ModelOptions,
+    /// Whether the answer may come from the cache.
+    pub caching: Caching,
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use domain::plan::PlannedStage;
 use domain::port::{Attempt, Consumed, StageJob};
-use domain::run::{Command, Run, StageResult};
+use domain::run::{BudgetBound, Command, Run, StageResult};
 use domain::stage::{EarlierArtifact, StageContext, StageLog, StageOutput};
 use domain::{Artifact, ArtifactRef, Digest, Fault, FaultKind, StageIdx};
 use futures_util::FutureExt as _;
 use store::{AttemptRecord, Beside};
 
-use crate::Error;
 use crate::drive::AttemptStep;
 use crate::lifecycle::Inner;
 use crate::models::{AttemptModels, Interruption};
 use crate::registry::RunCell;
+use crate::{Error, budget};
 
 impl Inner {
     /// Runs an attempt and commits how it ended. An attempt that was interrupted leaves no event: it runs again from
@@ -27,11 +27,10 @@ impl Inner {
         queue_ms: u64,
     ) -> Result<(), Error> {
         let started_at = self.parts.clock.now();
-        let AttemptStep { run, stage, attempt, history, stop } = step;
+        let models = Arc::new(AttemptModels::open(self, cell, &step).await?);
+        let AttemptStep { run, stage, attempt, stop, .. } = step;
         let planned = run.plan().stage(stage).expect("a run is driven within its plan");
         let job = self.job(&run, stage, planned, attempt).await?;
-        let models =
-            Arc::new(AttemptModels::open(self, cell, &run, (stage, attempt), history).await?);
         let work = AssertUnwindSafe(self.parts.runner.run(job, models.clone())).catch_unwind();
         let ended = tokio::select! {
             biased;
@@ -40,9 +39,17 @@ impl Inner {
             () = self.giving_up.cancelled() => return Ok(()),
         };
         let Attempt { outcome, log, consumed } = ended.unwrap_or_else(|panic| panicked(&*panic));
+        tokio::select! {
+            // The records of answers that the stage dropped come before its end.
+            () = models.settled() => {}
+            () = self.giving_up.cancelled() => return Ok(()),
+        }
         match models.interruption() {
             None => {}
             Some(Interruption::Shutdown) => return Ok(()),
+            Some(Interruption::Budget(bound)) => {
+                return self.ask_for_budget(cell, (stage, attempt), bound).await;
+            }
             Some(Interruption::Error(error)) => return Err(error),
         }
         let record = AttemptRecord {
@@ -56,6 +63,19 @@ impl Inner {
             ended_at: self.parts.clock.now(),
         };
         self.keep_ending(cell, stage, record, outcome).await
+    }
+
+    /// Opens a gate at which the attempt waits. When it is granted, the attempt runs again from its start.
+    async fn ask_for_budget(
+        self: &Arc<Self>,
+        cell: &Arc<RunCell>,
+        (stage, attempt): (StageIdx, u32),
+        bound: BudgetBound,
+    ) -> Result<(), Error> {
+        let approval = self.parts.clock.new_approval_id();
+        let content_hash = budget::content_hash(&bound);
+        let command = Command::OpenBudgetGate { stage, attempt, approval, content_hash, bound };
+        self.commit_patiently(cell, command, Vec::new()).await.map(drop)
     }
 
     async fn keep_ending(

@@ -1,33 +1,50 @@
-//! What a stage and its run may still use up: tokens and money, over all attempts.
-use domain::model::{ModelError, ModelErrorKind, Usage, UsageSource};
-use domain::run::Run;
-use domain::{RunId, StageIdx, StageKey};
-use gateway::{Gateway, Route};
-use store::{StageSpent, Store};
+//! What a stage, its run and a day may still use up: tokens and money, over all attempts.
+//!
+//! The bounds of a plan are counted by the attempt that runs, because nothing else of its run asks at the same time. Those
+//! of a day hold for everything that the host asks, and are counted in one place for all (module `day`).
+//!
+//! Invariant: what calls without an answer used counts like the rest.
+mod bound;
+mod day;
+mod quote;
+
+use std::collections::HashSet;
+
+use domain::model::Completion;
+use domain::plan::OnBudgetExceeded;
+use domain::run::{Allowance, BudgetBound, BudgetScope, BudgetUnit, Run};
+use domain::{RunId, StageIdx, StageKey, Timestamp};
+use gateway::Route;
+use store::{AnswerSource, CallAnswered, Spent, StageSpent, Store};
 
 use crate::Error;
+use bound::{Bound, with_allowances};
+pub(crate) use bound::{Refused, content_hash};
+pub(crate) use day::{DayAsk, DayLedger, Held, Hold, NO_RUN, OfRun};
+pub(crate) use quote::Quote;
 
-/// Tokens by which the price of an answer is asked, so that a price below one billionth of a dollar is not lost.
-const PRICE_PROBE_TOKENS: u64 = 1_000_000;
+/// Longest answer, in tokens, where a budget holds and nobody says how long it may be. Every model that is in use takes
+/// this bound, and no stage that is shipped writes as much. What is left of a budget would be another bound for each
+/// question, which most models refuse and under which the cache finds nothing.
+pub(crate) const UNSAID_ANSWER_TOKENS: u32 = 16_384;
+
+/// Tokens and money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Amount {
+    tokens: u64,
+    nano_usd: u64,
+}
 
 /// The bounds that hold for a stage; empty where a profile sets none.
 pub(crate) struct Budget {
     bounds: Vec<Bound>,
-}
-
-/// One bound, and how much of it is used.
-struct Bound {
-    what: What,
-    /// The profile's setting.
-    setting: &'static str,
-    max: u64,
-    used: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
-    Tokens,
-    NanoUsd,
+    warn_percent: Option<u8>,
+    pub(crate) on_exceeded: OnBudgetExceeded,
+    /// What the run was allowed on top of budgets, those of days included.
+    allowances: Vec<Allowance>,
+    stage: StageIdx,
+    /// What this attempt has warned of. The run knows what others did.
+    warned: HashSet<(BudgetScope, BudgetUnit)>,
 }
 
 impl Budget {
@@ -36,20 +53,33 @@ impl Budget {
         let plan = run.plan();
         let planned = plan.stage(stage).expect("a budget is opened for a stage of the plan");
         let limits = &planned.limits;
-        let bounds = [
-            (What::Tokens, "limits.stage_tokens", limits.stage_token_count_max, Scope::Stage),
-            (What::NanoUsd, "limits.stage_usd", limits.stage_cost_nano_usd_max, Scope::Stage),
-            (What::Tokens, "budget.run_tokens", plan.run_token_count_max, Scope::Run),
-            (What::NanoUsd, "budget.run_usd", plan.run_cost_nano_usd_max, Scope::Run),
+        let (tokens, nano_usd) = (BudgetUnit::Tokens, BudgetUnit::NanoUsd);
+        let set = [
+            (BudgetScope::Stage, tokens, "limits.stage_tokens", limits.stage_token_count_max),
+            (BudgetScope::Stage, nano_usd, "limits.stage_usd", limits.stage_cost_nano_usd_max),
+            (BudgetScope::Run, tokens, "budget.run_tokens", plan.run_token_count_max),
+            (BudgetScope::Run, nano_usd, "budget.run_usd", plan.run_cost_nano_usd_max),
         ];
-        if bounds.iter().all(|(_, _, max, _)| max.is_none()) {
-            return Ok(Self { bounds: Vec::new() });
+        let mut budget = Self {
+            bounds: Vec::new(),
+            warn_percent: plan.budget_warn_percent,
+            on_exceeded: plan.on_budget_exceeded,
+            allowances: run.allowances().to_vec(),
+            stage,
+            warned: HashSet::new(),
+        };
+        if set.iter().all(|(.., max)| max.is_none()) {
+            return Ok(budget);
         }
-        let spent = Spent::read(store, run.id(), &planned.key).await?;
-        let bounds = bounds.into_iter().filter_map(|(what, setting, max, scope)| {
-            max.map(|max| Bound { what, setting, max, used: spent.of(what, scope) })
-        });
-        Ok(Self { bounds: bounds.collect() })
+        let used = Used::read(store, run.id(), &planned.key).await?;
+        for (scope, unit, setting, max) in set {
+            let Some(max) = max else { continue };
+            let max = with_allowances(max, (&scope, unit), stage, &budget.allowances);
+            let used = used.of(&scope, unit);
+            let bound = BudgetBound { scope, unit, max, used };
+            budget.bounds.push(Bound { bound, setting: setting.to_owned() });
+        }
+        Ok(budget)
     }
 
     /// Whether there is nothing to look at.
@@ -57,127 +87,113 @@ impl Budget {
         self.bounds.is_empty()
     }
 
-    /// The bound on the tokens of an answer, lowered to what is left after a prompt of `input` tokens.
+    /// Who asks, for the budgets of days.
+    pub(crate) fn of_run(&self) -> OfRun<'_> {
+        (self.stage, &self.allowances)
+    }
+
+    /// The bound on the tokens of an answer, at most what is left after the prompt.
     pub(crate) fn admit(
         &self,
-        gateway: &Gateway,
         route: &Route,
-        input: u64,
+        quote: &Quote,
         asked: Option<u32>,
-    ) -> Result<Option<u32>, ModelError> {
+    ) -> Result<Option<u32>, Refused> {
         let mut max_tokens = asked;
         for bound in &self.bounds {
-            let left = bound.output_tokens_left(gateway, route, input)?;
-            if let Ok(left) = u32::try_from(left) {
-                max_tokens = Some(max_tokens.map_or(left, |max| max.min(left)));
+            let room = bound.room(quote, 0).map_err(|why| bound.refused(why, quote, route))?;
+            if let Ok(room) = u32::try_from(room) {
+                max_tokens = Some(max_tokens.unwrap_or(UNSAID_ANSWER_TOKENS).min(room));
             }
         }
         Ok(max_tokens)
     }
 
     /// Counts what a call used.
-    pub(crate) fn count(&mut self, usage: &Usage, cost_nano_usd: Option<u64>) {
+    pub(crate) fn count(&mut self, used: Amount) {
         for bound in &mut self.bounds {
-            let used = match bound.what {
-                What::Tokens => usage.total_tokens(),
-                What::NanoUsd => cost_nano_usd.unwrap_or(0),
-            };
-            bound.used = bound.used.saturating_add(used);
+            let bound = &mut bound.bound;
+            bound.used = bound.used.saturating_add(used.of(bound.unit));
         }
     }
+
+    /// Budgets that are nearly used up, each once; those of the day included.
+    pub(crate) fn due_warnings(
+        &mut self,
+        days: &DayLedger,
+        provider: &str,
+        now: Timestamp,
+    ) -> Vec<BudgetBound> {
+        let Self { bounds, warn_percent, allowances, warned, stage, .. } = self;
+        let mut due = Vec::new();
+        if let Some(percent) = *warn_percent {
+            for bound in bounds.iter().filter(|bound| bound.is_nearly_used(percent)) {
+                if warned.insert((bound.bound.scope.clone(), bound.bound.unit)) {
+                    bound.say_nearly_used();
+                    due.push(bound.bound.clone());
+                }
+            }
+        }
+        let of_day = days.nearly_used(provider, (*stage, allowances), now).into_iter();
+        due.extend(of_day.filter(|bound| warned.insert((bound.scope.clone(), bound.unit))));
+        due
+    }
 }
 
-impl Bound {
-    /// How long the answer may be, in tokens.
-    fn output_tokens_left(
-        &self,
-        gateway: &Gateway,
-        route: &Route,
-        input: u64,
-    ) -> Result<u64, ModelError> {
-        let left = self.max.saturating_sub(self.used);
-        let (for_input, per_answer) = match self.what {
-            What::Tokens => (input, None),
-            What::NanoUsd => {
-                let price = |usage: Usage| {
-                    gateway.cost_of(route, &usage).ok_or_else(|| self.price_unknown(route))
-                };
-                (price(tokens(input, 0))?, Some(price(tokens(0, PRICE_PROBE_TOKENS))?))
+impl Amount {
+    /// What a call used, answered or not. What the host answers itself uses nothing.
+    pub(crate) fn of_call(answer: &CallAnswered) -> Self {
+        let (usage, nano_usd) = match (&answer.source, &answer.outcome, &answer.spent) {
+            (AnswerSource::Cache | AnswerSource::SharedCall, ..) | (_, Err(_), None) => {
+                return Self::default();
+            }
+            (AnswerSource::Provider, Ok(Completion { usage, cost_nano_usd, .. }), _)
+            | (AnswerSource::Provider, Err(_), Some(Spent { usage, cost_nano_usd, .. })) => {
+                (usage, cost_nano_usd)
             }
         };
-        let for_output =
-            left.checked_sub(for_input).filter(|rest| *rest > 0 || self.is_free(per_answer));
-        let Some(for_output) = for_output else { return Err(self.exhausted(input)) };
-        let output = match per_answer {
-            None => for_output,
-            Some(0) => u64::MAX,
-            Some(price) => {
-                let output =
-                    u128::from(for_output) * u128::from(PRICE_PROBE_TOKENS) / u128::from(price);
-                u64::try_from(output).unwrap_or(u64::MAX)
-            }
-        };
-        if output == 0 { Err(self.exhausted(input)) } else { Ok(output) }
+        Self { tokens: usage.total_tokens(), nano_usd: nano_usd.unwrap_or(0) }
     }
 
-    fn is_free(&self, per_answer: Option<u64>) -> bool {
-        self.what == What::NanoUsd && per_answer == Some(0)
+    fn of(self, unit: BudgetUnit) -> u64 {
+        match unit {
+            BudgetUnit::Tokens => self.tokens,
+            BudgetUnit::NanoUsd => self.nano_usd,
+        }
     }
 
-    fn exhausted(&self, input: u64) -> ModelError {
-        let (max, used, unit) = match self.what {
-            What::Tokens => (self.max.to_string(), self.used.to_string(), "tokens"),
-            What::NanoUsd => (usd(self.max), usd(self.used), "US dollars"),
-        };
-        let setting = self.setting;
-        let message = format!(
-            "`{setting}` allows {max} {unit}, and {used} are used: a prompt of about {input} tokens does not fit any more; raise `{setting}` in the profile and start a new run"
-        );
-        ModelError { kind: ModelErrorKind::BudgetExhausted, message }
+    fn plus(self, other: Self) -> Self {
+        Self {
+            tokens: self.tokens.saturating_add(other.tokens),
+            nano_usd: self.nano_usd.saturating_add(other.nano_usd),
+        }
     }
 
-    fn price_unknown(&self, route: &Route) -> ModelError {
-        let setting = self.setting;
-        let (provider, model) = (&route.provider, &route.model);
-        let message = format!(
-            "`{setting}` bounds the cost, and the price of model `{model}` at `{provider}` is not known: nothing is asked; set its prices in `stagewright.yaml`, or take `{setting}` out of the profile and start a new run"
-        );
-        ModelError { kind: ModelErrorKind::BudgetExhausted, message }
+    fn minus(self, other: Self) -> Self {
+        Self {
+            tokens: self.tokens.saturating_sub(other.tokens),
+            nano_usd: self.nano_usd.saturating_sub(other.nano_usd),
+        }
+    }
+
+    fn larger(self, other: Self) -> Self {
+        Self { tokens: self.tokens.max(other.tokens), nano_usd: self.nano_usd.max(other.nano_usd) }
     }
 }
 
-fn tokens(input: u64, output: u64) -> Usage {
-    Usage {
-        input_tokens: Some(input),
-        output_tokens: Some(output),
-        cached_tokens: None,
-        reasoning_tokens: None,
-        source: UsageSource::Estimated,
-    }
+/// What a run and one of its stages used.
+struct Used {
+    stage: Amount,
+    run: Amount,
 }
 
-/// Billionths of a dollar as dollars.
-fn usd(nano: u64) -> String {
-    let text = format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-#[derive(Clone, Copy)]
-enum Scope {
-    Stage,
-    Run,
-}
-
-struct Spent {
-    stage: (u64, u64),
-    run: (u64, u64),
-}
-
-impl Spent {
+impl Used {
     async fn read(store: &Store, run: &RunId, stage: &StageKey) -> Result<Self, Error> {
         let rows = store.spent(run).await?;
         let sum = |rows: &mut dyn Iterator<Item = &StageSpent>| {
-            rows.fold((0, 0), |(tokens, cost), row| (tokens + row.tokens, cost + row.cost_nano_usd))
+            rows.fold(Amount::default(), |sum, row| {
+                sum.plus(Amount { tokens: row.tokens, nano_usd: row.cost_nano_usd })
+            })
         };
         Ok(Self {
             stage: sum(&mut rows.iter().filter(|row| row.stage == *stage)),
@@ -185,14 +201,11 @@ impl Spent {
         })
     }
 
-    fn of(&self, what: What, scope: Scope) -> u64 {
-        let (tokens, cost) = match scope {
-            Scope::Stage => self.stage,
-            Scope::Run => self.run,
-        };
-        match what {
-            What::Tokens => tokens,
-            What::NanoUsd => cost,
+    fn of(&self, scope: &BudgetScope, unit: BudgetUnit) -> u64 {
+        match scope {
+            BudgetScope::Stage => self.stage.of(unit),
+            BudgetScope::Run => self.run.of(unit),
+            BudgetScope::Day | BudgetScope::ProviderDay { .. } => 0,
         }
     }
 }

@@ -1,24 +1,52 @@
 //! Talks to a model outside of any run. The call is recorded like every other.
+//!
+//! Invariants: no piece of an answer is skipped, because a slow reader slows the provider down; and when nobody wants the
+//! answer any more, the provider is stopped and what was used is recorded.
+mod check;
+
 use std::sync::Arc;
 
 use domain::CallId;
-use domain::model::{Completion, ModelOptions, ModelRequest};
-use gateway::{Delta, Question};
-use store::{CallOrigin, CallStarted};
+use domain::model::{Completion, ModelError, ModelErrorKind, ModelRequest};
+use domain::port::BoxFuture;
+use gateway::{Answered, Delta, Listener, Question, Route};
+use store::{AnswerSource, CallOrigin, CallStarted, CallTiming};
 use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use crate::ask::{CHAT_BYTES_MAX, CHAT_MESSAGE_COUNT_MAX};
-use crate::commands::{invalid, problem};
-use crate::models::kept_answer;
+use crate::budget::{DayAsk, Held, Hold, NO_RUN, Quote};
+use crate::commands::invalid;
+use crate::lifecycle::Inner;
+use crate::models::{is_canceled, kept_answer};
+use crate::outlet::Outlet;
 use crate::{ChatAsk, Engine, Error, request};
 
-/// A piece of an answer that is being written.
+/// What is told while an answer is being written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatDelta {
-    /// Of the answer.
+    /// A piece of the answer.
     Text(String),
-    /// Of what the model thinks before it answers.
+    /// A piece of what the model thinks before it answers.
     Reasoning(String),
+    /// A try failed, and another follows. Never after a piece.
+    Retrying {
+        /// Number of the try that follows.
+        try_number: u32,
+        /// How long it is waited for.
+        wait_ms: u64,
+        /// Why the try before failed.
+        cause: String,
+    },
+    /// Somebody else is asked, because the one before was not available. Never after a piece.
+    FallingBack {
+        /// Who is asked now.
+        provider: String,
+        /// Which model.
+        model: String,
+        /// Why the one before was not available.
+        cause: String,
+    },
 }
 
 /// An answer.
@@ -30,86 +58,219 @@ pub struct ChatAnswer {
     pub completion: Completion,
     /// Who answered.
     pub provider: String,
+    /// Where the answer came from.
+    pub source: AnswerSource,
+    /// Why somebody else answered than the one that was asked; `None` if nobody else did.
+    pub fallback_reason: Option<String>,
+    /// How long it took.
+    pub timing: CallTiming,
+    /// The conversation that the records count the call to.
+    pub conversation_id: String,
 }
 
+/// Hears an answer for whoever asked, if they want pieces.
+struct Hearing(Option<Outlet<ChatDelta>>);
+
 impl Engine {
-    /// Asks a model. Pieces go to `deltas` as far as it has room: they are for the eye, and the answer is whole. If the
-    /// caller goes away, the call is still finished and recorded, since it is paid for.
+    /// Asks a model. Every piece goes to `deltas`; the provider waits while there is no room. If the receiver or this
+    /// future is dropped, nobody wants the answer: the provider is stopped, and what was used is recorded.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a request that cannot be asked, [`Error::Model`] if the model did not answer.
     pub async fn chat(&self, ask: ChatAsk, deltas: Sender<ChatDelta>) -> Result<ChatAnswer, Error> {
-        let engine = self.clone();
-        self.apart(async move { engine.ask_chat(ask, deltas).await }).await
+        self.chat_with(ask, Hearing(Some(Outlet::new(deltas)))).await
     }
 
-    async fn ask_chat(&self, ask: ChatAsk, deltas: Sender<ChatDelta>) -> Result<ChatAnswer, Error> {
-        check(&ask)?;
-        let inner = &self.0;
-        let provider = ask.provider.as_deref().unwrap_or(&inner.settings.default_provider);
-        let pointer = if ask.provider.is_some() { "/provider" } else { "/model" };
-        let route = self
-            .gateway()
-            .route(provider, ask.model.as_deref())
-            .map_err(|unknown| invalid(pointer, unknown.to_string()))?;
-        let asked =
-            ModelRequest { messages: ask.messages, options: ModelOptions::default(), label: None };
-        let started = CallStarted {
-            call: inner.parts.clock.new_call_id(),
-            origin: CallOrigin::Chat { session_id: ask.session_id },
-            request_digest: request::digest(&asked),
-            request: Arc::new(asked),
-            provider: route.provider.clone(),
-            model: route.model.clone(),
-            at: inner.parts.clock.now(),
-        };
-        self.store().note_call_started(started.clone());
-        let call_id = started.call.clone();
-        let provider = route.provider.clone();
-        let question = Question {
-            route,
-            request: Arc::clone(&started.request),
-            time_max: inner.settings.model_call_time_max,
-            idempotency_key: call_id.to_string(),
-        };
-        let hand_on = |delta| {
-            let delta = match delta {
-                Delta::Text(text) => ChatDelta::Text(text),
-                Delta::Reasoning(text) => ChatDelta::Reasoning(text),
-                Delta::Retrying { .. } => return,
-            };
-            // A reader that is too slow or gone misses pieces, never the answer.
-            deltas.try_send(delta).ok();
-        };
-        let answered = tokio::select! {
-            biased;
-            answered = self.gateway().ask(question, &hand_on) => answered,
-            // The call stays open in the records; the next start closes it.
-            () = inner.giving_up.cancelled() => return Err(Error::ShuttingDown),
-        };
-        let answer = kept_answer(started, answered, inner.parts.clock.now());
-        let outcome = answer.outcome.clone();
-        inner.keep_patiently(answer).await?;
-        let completion = outcome.map_err(Error::Model)?;
-        Ok(ChatAnswer { call_id, completion, provider })
+    /// The same for those who want the whole answer only.
+    ///
+    /// # Errors
+    /// Those of [`Engine::chat`].
+    pub async fn chat_whole(&self, ask: ChatAsk) -> Result<ChatAnswer, Error> {
+        self.chat_with(ask, Hearing(None)).await
+    }
+
+    async fn chat_with(&self, ask: ChatAsk, hearing: Hearing) -> Result<ChatAnswer, Error> {
+        let inner = Arc::clone(&self.0);
+        let stop = CancellationToken::new();
+        let _stop = stop.clone().drop_guard();
+        self.apart(async move { inner.ask_chat(ask, &hearing, &stop).await }).await
     }
 }
 
-fn check(ask: &ChatAsk) -> Result<(), Error> {
-    let bytes: usize = ask.messages.iter().map(|message| message.content.len()).sum();
-    let mut problems = Vec::new();
-    if ask.messages.is_empty() || ask.messages.len() > CHAT_MESSAGE_COUNT_MAX {
-        let found = ask.messages.len();
-        let message =
-            format!("there are {found} messages; 1 to {CHAT_MESSAGE_COUNT_MAX} are allowed");
-        problems.push(problem("/messages", message));
+impl Inner {
+    async fn ask_chat(
+        self: &Arc<Self>,
+        ask: ChatAsk,
+        hearing: &Hearing,
+        stop: &CancellationToken,
+    ) -> Result<ChatAnswer, Error> {
+        check::check(&ask)?;
+        let route = self.chat_route(&ask)?;
+        let mut asked =
+            ModelRequest { messages: ask.messages, options: ask.options, label: ask.label };
+        let request_digest = request::digest(&asked);
+        let begun = Instant::now();
+        let hold = tokio::select! {
+            hold = self.hold_for_chat(&route, &mut asked) => hold?,
+            // Nothing is asked yet, so that there is nothing to record.
+            () = hearing.abandoned() => return Err(not_wanted()),
+            () = stop.cancelled() => return Err(not_wanted()),
+            () = self.giving_up.cancelled() => return Err(Error::ShuttingDown),
+        };
+        let call = self.parts.clock.new_call_id();
+        // What the store takes as well, if it is not told.
+        let named = ask.conversation_id.as_ref().or(ask.session_id.as_ref());
+        let conversation_id = named.cloned().unwrap_or_else(|| call.to_string());
+        let started = CallStarted {
+            call,
+            origin: CallOrigin::Chat { session_id: ask.session_id, client_id: ask.client_id },
+            conversation_id: ask.conversation_id,
+            request: Arc::new(asked),
+            request_digest,
+            provider: route.provider.clone(),
+            model: route.model.clone(),
+            at: self.parts.clock.now(),
+        };
+        let question = Question {
+            route,
+            alternatives: Vec::new(),
+            request: Arc::clone(&started.request),
+            time_max: self.settings.model_call_time_max.saturating_sub(begun.elapsed()),
+            idempotency_key: started.call.to_string(),
+            caching: ask.caching,
+            stop: stop.clone(),
+        };
+        self.answer_chat((started, question, hold), hearing, conversation_id).await
     }
-    if bytes > CHAT_BYTES_MAX {
-        let message = format!("the messages have {bytes} bytes; {CHAT_BYTES_MAX} are allowed");
-        problems.push(problem("/messages", message));
+
+    fn chat_route(&self, ask: &ChatAsk) -> Result<Route, Error> {
+        let provider = ask.provider.as_deref().unwrap_or(&self.settings.default_provider);
+        let pointer = if ask.provider.is_some() { "/provider" } else { "/model" };
+        let route = self.parts.gateway.route(provider, ask.model.as_deref());
+        route.map_err(|unknown| invalid(pointer, unknown.to_string()))
     }
-    if ask.messages.iter().any(|message| message.content.trim().is_empty()) {
-        problems.push(problem("/messages", "a message is empty".to_owned()));
+
+    /// Holds what the answer may use of the day, and bounds it by that.
+    async fn hold_for_chat(
+        self: &Arc<Self>,
+        route: &Route,
+        asked: &mut ModelRequest,
+    ) -> Result<Option<Hold>, Error> {
+        if self.days.is_unbounded() {
+            return Ok(None);
+        }
+        let counted = asked.clone();
+        let input = self.blocking(move |inner| inner.parts.gateway.count_tokens(&counted)).await;
+        let routes = [(route.clone(), Quote::of(&self.parts.gateway, route, input))];
+        let max_tokens = asked.options.max_tokens;
+        let ask = DayAsk { routes: &routes, max_tokens, of_run: NO_RUN };
+        let now = || self.parts.clock.now();
+        let held = self.days.hold(&ask, now, self.settings.model_call_time_max).await;
+        let Held { hold, max_tokens, .. } = held.map_err(|refused| Error::Model(refused.into()))?;
+        asked.options.max_tokens = max_tokens;
+        Ok(Some(hold))
     }
-    if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems.into())) }
+
+    /// Asks, makes what comes of it durable, and hands on the last pieces.
+    async fn answer_chat(
+        &self,
+        (started, question, hold): (CallStarted, Question, Option<Hold>),
+        hearing: &Hearing,
+        conversation_id: String,
+    ) -> Result<ChatAnswer, Error> {
+        self.parts.store.note_call_started(started.clone());
+        let stop = question.stop.clone();
+        let answered = self.answered_chat(question, hearing, &conversation_id).await;
+        let answer = kept_answer(started, answered, self.parts.clock.now());
+        let gives_up = self.giving_up.is_cancelled() && is_canceled(&answer.outcome);
+        if gives_up && answer.spent.is_none() {
+            // The call stays open in the records; the next start closes it.
+            return Err(Error::ShuttingDown);
+        }
+        self.keep_patiently(answer.clone()).await?;
+        if let Some(hold) = hold {
+            hold.settle(&answer);
+        }
+        tokio::select! {
+            () = hearing.flushed() => {}
+            () = stop.cancelled() => {}
+            () = self.giving_up.cancelled() => {}
+        }
+        if gives_up {
+            return Err(Error::ShuttingDown);
+        }
+        Ok(ChatAnswer {
+            call_id: answer.started.call,
+            completion: answer.outcome.map_err(Error::Model)?,
+            provider: answer.provider,
+            source: answer.source,
+            fallback_reason: answer.fallback_reason,
+            timing: answer.timing,
+            conversation_id,
+        })
+    }
+
+    /// Asks until there is an answer or nobody wants it; in any case, what was used is told.
+    async fn answered_chat(
+        &self,
+        question: Question,
+        hearing: &Hearing,
+        conversation_id: &str,
+    ) -> Answered {
+        let stop = question.stop.clone();
+        let gateway = &self.parts.gateway;
+        let mut asking = Box::pin(gateway.ask_in(conversation_id, question, hearing));
+        tokio::select! {
+            biased;
+            answered = &mut asking => return answered,
+            () = hearing.abandoned() => {}
+            () = self.giving_up.cancelled() => {}
+        }
+        stop.cancel();
+        asking.await
+    }
+}
+
+fn not_wanted() -> Error {
+    let message = "nobody waits for the answer any more".to_owned();
+    Error::Model(ModelError { kind: ModelErrorKind::Canceled, message })
+}
+
+impl Hearing {
+    /// Waits until nobody reads the pieces any more; for ever where nobody ever did.
+    async fn abandoned(&self) {
+        match &self.0 {
+            Some(outlet) => outlet.abandoned().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn flushed(&self) {
+        if let Some(outlet) = &self.0 {
+            outlet.flushed().await;
+        }
+    }
+}
+
+impl Listener for Hearing {
+    fn hear(&self, delta: Delta) {
+        let Some(outlet) = &self.0 else { return };
+        outlet.put(match delta {
+            Delta::Text(text) => ChatDelta::Text(text),
+            Delta::Reasoning(text) => ChatDelta::Reasoning(text),
+            Delta::Retrying { try_number, wait_ms, cause } => {
+                ChatDelta::Retrying { try_number, wait_ms, cause }
+            }
+            Delta::FallingBack { to: Route { provider, model }, cause } => {
+                ChatDelta::FallingBack { provider, model, cause }
+            }
+        });
+    }
+
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        match &self.0 {
+            Some(outlet) if outlet.is_full() => Box::pin(outlet.room()),
+            Some(_) | None => Box::pin(std::future::ready(())),
+        }
+    }
 }

@@ -39,11 +39,14 @@ impl RunFiles {
     /// Whether an event changes what the files say.
     pub(crate) fn shows(event: &Event) -> bool {
         match event {
-            Event::StageStarted { .. } | Event::ModelAnswered { .. } => false,
+            Event::StageStarted { .. }
+            | Event::ModelAnswered { .. }
+            | Event::BudgetWarned { .. } => false,
             Event::RunCreated(_)
             | Event::StageFinished { .. }
             | Event::StageFailed { .. }
             | Event::GateOpened { .. }
+            | Event::BudgetGateOpened { .. }
             | Event::GateGranted { .. }
             | Event::GateRejected { .. }
             | Event::PauseRequested { .. }

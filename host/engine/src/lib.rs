@@ -23,6 +23,7 @@ mod finishing;
 mod lifecycle;
 mod live;
 mod models;
+mod outlet;
 mod preview;
 mod registry;
 mod request;
@@ -32,8 +33,9 @@ mod tests;
 
 pub use ask::{
     ACTOR_BYTES_MAX, BELONGING_BYTES_MAX, CHAT_BYTES_MAX, CHAT_MESSAGE_COUNT_MAX,
-    COMMENT_BYTES_MAX, ChatAsk, DriveOnStart, GateDecision, IDEMPOTENCY_KEY_BYTES_MAX,
-    REQUEST_TEXT_BYTES_MAX, Settings, StartRun, VARIABLE_BYTES_MAX, VARIABLE_COUNT_MAX,
+    CHAT_STOP_COUNT_MAX, CHAT_WORD_BYTES_MAX, COMMENT_BYTES_MAX, ChatAsk, DayBudget, DayBudgets,
+    DriveOnStart, GateDecision, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_TEXT_BYTES_MAX, Settings,
+    StartRun, VARIABLE_BYTES_MAX, VARIABLE_COUNT_MAX,
 };
 pub use chat::{ChatAnswer, ChatDelta};
 pub use clock::Clock;

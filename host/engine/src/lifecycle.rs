@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::budget::DayLedger;
 use crate::files::RunFiles;
 use crate::finishing::Finishing;
 use crate::registry::{Registry, RunCell};
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) parts: Parts,
     pub(crate) settings: Settings,
     pub(crate) registry: Registry,
+    /// What today's budgets have left.
+    pub(crate) days: Arc<DayLedger>,
     /// One permit for each attempt that may run.
     pub(crate) slots: Arc<Semaphore>,
     files: RunFiles,
@@ -60,7 +63,10 @@ impl Engine {
     /// # Errors
     /// [`Error::Store`] if the log cannot be read.
     pub async fn start(parts: Parts, settings: Settings) -> Result<Engine, Error> {
+        let budgets = settings.budgets.clone();
+        let days = DayLedger::open(&parts.store, budgets, parts.clock.now()).await?;
         let engine = Engine(Arc::new(Inner {
+            days: Arc::new(days),
             slots: Arc::new(Semaphore::new(settings.attempt_count_max.max(1))),
             parts,
             settings,

@@ -31,6 +31,36 @@ pub enum Live {
         /// Which model.
         model: String,
     },
+    /// A try failed, and another follows.
+    Retrying {
+        /// The stage.
+        stage: StageKey,
+        /// The attempt.
+        attempt: u32,
+        /// 1 for the first question of the attempt.
+        ordinal: u32,
+        /// Number of the try that follows.
+        try_number: u32,
+        /// How long it is waited for.
+        wait_ms: u64,
+        /// Why the try before failed.
+        cause: String,
+    },
+    /// Somebody else is asked, because the one before was not available.
+    FallingBack {
+        /// The stage.
+        stage: StageKey,
+        /// The attempt.
+        attempt: u32,
+        /// 1 for the first question of the attempt.
+        ordinal: u32,
+        /// Who is asked now.
+        provider: String,
+        /// Which model.
+        model: String,
+        /// Why the one before was not available.
+        cause: String,
+    },
     /// A piece of the answer that a model is writing. It counts only when the answer is in the log.
     Text {
         /// The stage.

@@ -1,28 +1,40 @@
 //! Answers the questions of one attempt: from the journal where an answer is kept, else from a model.
 //!
-//! Invariant: an answer is durable before the guest sees it, and a kept answer is never asked for again.
+//! Invariant: an answer is durable before the guest sees it as a whole, and a kept answer is never asked for again.
+mod admission;
+mod call;
+mod record;
+mod stream;
+
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use domain::model::{Completion, ModelError, ModelErrorKind, ModelRequest};
 use domain::plan::ModelChoice;
-use domain::port::{AskError, BoxFuture, ModelPort};
-use domain::run::{CallOutcome, Command, ModelCallNote, Run};
+use domain::port::{AnswerStream, AskError, BoxFuture, ModelPort};
+use domain::run::{BudgetBound, Command};
 use domain::{CallId, Digest, Fault, FaultKind, StageIdx, StageKey};
-use gateway::{Answered, Delta, Question, Route};
-use store::{Beside, CallAnswered, CallOrigin, CallStarted, CallTiming, Journaled};
-use tokio::sync::Mutex;
+use store::{CallOrigin, CallStarted, Journaled};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 use crate::budget::Budget;
-use crate::drive::History;
+use crate::drive::{AttemptStep, History};
 use crate::lifecycle::Inner;
-use crate::live::Live;
+use crate::outlet::Outlet;
 use crate::registry::RunCell;
 use crate::{Error, request};
+use admission::NotAdmitted;
+use call::{Ending, OpenCall, carry_out};
+pub(crate) use record::{is_canceled, kept_answer};
+use stream::{KeptStream, LiveStream, OpenStream, PIECE_COUNT_MAX};
 
 /// The port of one attempt.
-pub(crate) struct AttemptModels {
+pub(crate) struct AttemptModels(Arc<Attempted>);
+
+/// The attempt, as its calls see it.
+struct Attempted {
     engine: Arc<Inner>,
     cell: Arc<RunCell>,
     stage: StageIdx,
@@ -30,28 +42,18 @@ pub(crate) struct AttemptModels {
     attempt: u32,
     choice: ModelChoice,
     call_count_max: u32,
-    asking: Mutex<Asking>,
+    /// Locked while a question is worked on, also if the stage has dropped its answer.
+    asking: Arc<Mutex<Asking>>,
+    is_streaming: AtomicBool,
     interrupted: std::sync::Mutex<Option<Interruption>>,
-}
-
-/// A question that may be asked.
-struct Admitted {
-    route: Route,
-    max_tokens: Option<u32>,
-}
-
-/// The question as it goes out.
-fn within(mut request: ModelRequest, admitted: &Result<Admitted, ModelError>) -> ModelRequest {
-    if let Ok(admitted) = admitted {
-        request.options.max_tokens = admitted.max_tokens;
-    }
-    request
 }
 
 /// Why an attempt was stopped, if the reason is not its own: its end means nothing then.
 pub(crate) enum Interruption {
     /// The host shuts down.
     Shutdown,
+    /// A person has to allow more of a budget.
+    Budget(BudgetBound),
     /// An answer could not be put into the log of the run, or the run does not want it any more.
     Error(Error),
 }
@@ -63,46 +65,124 @@ struct Asking {
     budget: Budget,
 }
 
+/// What comes of the next question.
+enum Next {
+    /// It was asked before.
+    Kept { call: CallId, outcome: Result<Completion, ModelError> },
+    /// It is to be asked.
+    Open(Box<OpenCall>),
+}
+
 impl AttemptModels {
     pub(crate) async fn open(
         engine: &Arc<Inner>,
         cell: &Arc<RunCell>,
-        run: &Run,
-        (stage, attempt): (StageIdx, u32),
-        history: History,
+        step: &AttemptStep,
     ) -> Result<Self, Error> {
-        let planned = run.plan().stage(stage).expect("an attempt is made at a stage of the plan");
+        let AttemptStep { run, stage, attempt, history, .. } = step;
+        let planned = run.plan().stage(*stage).expect("an attempt is made at a stage of the plan");
         let store = &engine.parts.store;
         let journal = match history {
             History::None => Vec::new(),
-            History::Journal => store.journaled(&cell.id, &planned.key, attempt).await?,
+            History::Journal => store.journaled(&cell.id, &planned.key, *attempt).await?,
         };
         let asking = Asking {
             ordinal: 0,
             journal: journal.into_iter().map(|kept| (kept.ordinal, kept)).collect(),
-            budget: Budget::open(store, run, stage).await?,
+            budget: Budget::open(store, run, *stage).await?,
         };
-        Ok(Self {
+        Ok(Self(Arc::new(Attempted {
             engine: Arc::clone(engine),
             cell: Arc::clone(cell),
-            stage,
+            stage: *stage,
             key: planned.key.clone(),
-            attempt,
+            attempt: *attempt,
             choice: planned.model.clone(),
             call_count_max: planned.limits.model_call_count_max,
-            asking: Mutex::new(asking),
+            asking: Arc::new(Mutex::new(asking)),
+            is_streaming: AtomicBool::new(false),
             interrupted: std::sync::Mutex::new(None),
-        })
+        })))
+    }
+
+    /// Waits until the records of all questions are durable, those that the stage dropped included.
+    pub(crate) async fn settled(&self) {
+        drop(self.0.asking.lock().await);
     }
 
     /// Why the attempt was stopped, if the reason is not its own.
     pub(crate) fn interruption(&self) -> Option<Interruption> {
-        self.interrupted.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.interrupted.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl ModelPort for AttemptModels {
+    fn ask(&self, request: ModelRequest) -> BoxFuture<'_, Result<Completion, AskError>> {
+        Box::pin(self.0.ask_next(request))
     }
 
-    async fn ask_next(&self, asked: ModelRequest) -> Result<Completion, AskError> {
-        // A guest asks one question at a time; the lock only makes that plain.
-        let mut asking = self.asking.lock().await;
+    fn stream(
+        &self,
+        request: ModelRequest,
+    ) -> BoxFuture<'_, Result<Box<dyn AnswerStream>, AskError>> {
+        Box::pin(self.0.stream_next(request))
+    }
+}
+
+impl Attempted {
+    async fn ask_next(self: &Arc<Self>, asked: ModelRequest) -> Result<Completion, AskError> {
+        let mut asking = self.begin().await?;
+        let outcome = match self.next_call(&mut asking, asked).await? {
+            Next::Kept { outcome, .. } => outcome,
+            Next::Open(call) => {
+                let ending = Ending::new();
+                let _stop = ending.stop.clone().drop_guard();
+                let work = carry_out(Arc::clone(self), asking, *call, None, ending);
+                self.engine.finish(work).await?
+            }
+        };
+        outcome.map_err(AskError::Model)
+    }
+
+    async fn stream_next(
+        self: &Arc<Self>,
+        asked: ModelRequest,
+    ) -> Result<Box<dyn AnswerStream>, AskError> {
+        let mut asking = self.begin().await?;
+        let call = match self.next_call(&mut asking, asked).await? {
+            Next::Open(call) => call,
+            Next::Kept { call, outcome } => {
+                let text = self.kept_text(&call, &outcome).await?;
+                let open = Some(OpenStream::begin(self));
+                return Ok(Box::new(KeptStream { text, outcome, open }));
+            }
+        };
+        let (sender, pieces) = mpsc::channel(PIECE_COUNT_MAX);
+        let (told, outcome) = oneshot::channel();
+        let ending = Ending::new();
+        let outlet = Some(Outlet::new(sender));
+        let work = carry_out(Arc::clone(self), asking, *call, outlet, Arc::clone(&ending));
+        let work = Box::pin(work);
+        self.engine.spawn(async move {
+            // The stage may have dropped its end; then nobody wants to know.
+            told.send(work.await).ok();
+        });
+        let open = Some(OpenStream::begin(self));
+        Ok(Box::new(LiveStream { pieces, outcome, ending, open, ended: None }))
+    }
+
+    /// The turn of the next question: when what the stage dropped before it is recorded.
+    async fn begin(&self) -> Result<OwnedMutexGuard<Asking>, AskError> {
+        if self.is_streaming.load(Ordering::Acquire) {
+            let message =
+                "an answer is still being streamed: read it to its end or drop it, and ask then"
+                    .to_owned();
+            return Err(AskError::Model(ModelError { kind: ModelErrorKind::Rejected, message }));
+        }
+        Ok(Arc::clone(&self.asking).lock_owned().await)
+    }
+
+    async fn next_call(&self, asking: &mut Asking, asked: ModelRequest) -> Result<Next, AskError> {
         asking.ordinal += 1;
         let ordinal = asking.ordinal;
         let digest = request::digest(&asked);
@@ -113,7 +193,7 @@ impl AttemptModels {
                 return Err(AskError::Stop(self.diverged(kept, &filled_in)));
             }
             if let Some(outcome) = &kept.outcome {
-                return outcome.clone().map_err(AskError::Model);
+                return Ok(Next::Kept { call: kept.call.clone(), outcome: outcome.clone() });
             }
         }
         if self.engine.draining.is_cancelled() {
@@ -121,28 +201,21 @@ impl AttemptModels {
         }
         // The same every time, so that the journal need not know of it.
         self.check_call_count(ordinal).map_err(AskError::Model)?;
-        let admitted = self.admitted(&asking, &filled_in).await;
-        let request = within(filled_in, &admitted);
-        // A call that was in flight at a crash is the same call, asked again.
-        let started = self.started(ordinal, kept.map(|kept| kept.call), request, digest);
-        let outcome = match admitted {
-            Ok(Admitted { route, .. }) => self.ask_model(ordinal, route, started).await?,
-            // What a budget or a missing provider refuses is an outcome like every other: a replay must not decide
-            // it anew, with other numbers.
-            Err(refused) => {
-                let answered = Answered {
-                    outcome: Err(refused),
-                    timing: gateway::Timing::default(),
-                    broken_off: None,
-                };
-                let now = self.engine.parts.clock.now();
-                self.keep_outcome(ordinal, kept_answer(started, answered, now)).await?
+        let admitted = match self.admitted(asking, &filled_in).await {
+            Ok(admitted) => Ok(admitted),
+            Err(NotAdmitted::Refused(refused)) => Err(refused),
+            Err(NotAdmitted::Gate(bound)) => {
+                let why = "a budget is used up, and a person is asked";
+                return Err(self.interrupt(Interruption::Budget(bound), why));
             }
         };
-        if let Ok(completion) = &outcome {
-            asking.budget.count(&completion.usage, completion.cost_nano_usd);
+        let mut request = filled_in;
+        if let Ok(admitted) = &admitted {
+            request.options.max_tokens = admitted.max_tokens;
         }
-        outcome.map_err(AskError::Model)
+        // A call that was in flight at a crash is the same call, asked again.
+        let started = self.started(ordinal, kept.map(|kept| kept.call), request, digest);
+        Ok(Next::Open(Box::new(OpenCall { ordinal, started, admitted })))
     }
 
     fn started(
@@ -165,6 +238,7 @@ impl AttemptModels {
             request_digest,
             provider: self.choice.provider.clone(),
             model: self.choice.model.clone(),
+            conversation_id: None,
             at: clock.now(),
         }
     }
@@ -180,83 +254,34 @@ impl AttemptModels {
         Err(ModelError { kind: ModelErrorKind::BudgetExhausted, message })
     }
 
-    /// Where the question goes, and how long its answer may be.
-    async fn admitted(
+    /// The text that a stream gives again. An answer that broke off gave what had come.
+    async fn kept_text(
         &self,
-        asking: &Asking,
-        request: &ModelRequest,
-    ) -> Result<Admitted, ModelError> {
-        let gateway = &self.engine.parts.gateway;
-        let ModelChoice { provider, model, .. } = &self.choice;
-        let route = gateway.route(provider, Some(model)).map_err(|unknown| {
-            let message = format!(
-                "the run is bound to a provider that is not configured any more: {unknown}"
-            );
-            ModelError { kind: ModelErrorKind::Unavailable, message }
-        })?;
-        if asking.budget.is_unbounded() {
-            return Ok(Admitted { route, max_tokens: request.options.max_tokens });
+        call: &CallId,
+        outcome: &Result<Completion, ModelError>,
+    ) -> Result<Option<String>, AskError> {
+        if let Ok(completion) = outcome {
+            return Ok(Some(completion.content.clone()));
         }
-        let counted = request.clone();
-        let input =
-            self.engine.blocking(move |inner| inner.parts.gateway.count_tokens(&counted)).await;
-        let max_tokens = asking.budget.admit(gateway, &route, input, request.options.max_tokens)?;
-        Ok(Admitted { route, max_tokens })
-    }
-
-    async fn ask_model(
-        &self,
-        ordinal: u32,
-        route: Route,
-        started: CallStarted,
-    ) -> Result<Result<Completion, ModelError>, AskError> {
-        self.engine.parts.store.note_call_started(started.clone());
-        self.show(Live::CallStarted {
-            stage: self.key.clone(),
-            attempt: self.attempt,
-            ordinal,
-            provider: route.provider.clone(),
-            model: route.model.clone(),
-        });
-        let question = Question {
-            route,
-            request: Arc::clone(&started.request),
-            time_max: self
-                .choice
-                .call_time_ms_max
-                .map_or(self.engine.settings.model_call_time_max, Duration::from_millis),
-            idempotency_key: self.idempotency_key(ordinal),
-        };
-        let open = OpenCall { engine: Arc::clone(&self.engine), started: Some(started) };
-        let answered =
-            self.engine.parts.gateway.ask(question, &|delta| self.show_delta(ordinal, delta)).await;
-        let answer = kept_answer(open.close(), answered, self.engine.parts.clock.now());
-        self.keep_outcome(ordinal, answer).await
-    }
-
-    /// Makes an outcome durable before the guest gets it.
-    async fn keep_outcome(
-        &self,
-        ordinal: u32,
-        answer: CallAnswered,
-    ) -> Result<Result<Completion, ModelError>, AskError> {
-        let outcome = answer.outcome.clone();
-        let note = ModelCallNote {
-            stage: self.stage,
-            attempt: self.attempt,
-            ordinal,
-            call: answer.started.call.clone(),
-            outcome: noted(&outcome),
-        };
-        // From here on the answer is paid for: it is kept also if the attempt is stopped meanwhile.
-        let keeping = keep(Arc::clone(&self.engine), Arc::clone(&self.cell), note, answer);
-        match self.engine.finish(keeping).await {
-            Ok(()) => Ok(outcome),
+        match self.engine.parts.store.call(call).await {
+            Ok(detail) => Ok(detail.and_then(|detail| detail.answer).map(|part| part.content)),
             Err(error) => {
                 let why = error.to_string();
-                Err(self.interrupt(Interruption::Error(error), &why))
+                Err(self.interrupt(Interruption::Error(error.into()), &why))
             }
         }
+    }
+
+    /// Puts it into the log of the run when budgets are nearly used up.
+    async fn warn(&self, asking: &mut Asking) -> Result<(), Error> {
+        let now = self.engine.parts.clock.now();
+        let due = asking.budget.due_warnings(&self.engine.days, &self.choice.provider, now);
+        for bound in due {
+            let (stage, attempt) = (self.stage, self.attempt);
+            let warning = Command::WarnBudget { stage, attempt, bound };
+            self.engine.commit_patiently(&self.cell, warning, Vec::new()).await?;
+        }
+        Ok(())
     }
 
     fn interrupt(&self, interruption: Interruption, why: &str) -> AskError {
@@ -276,120 +301,9 @@ impl AttemptModels {
         Fault { kind: FaultKind::ReplayDiverged, message }
     }
 
-    /// The same for the same question, before and after a crash.
-    fn idempotency_key(&self, ordinal: u32) -> String {
-        format!("{}/{}/{}/{ordinal}", self.cell.id, self.key, self.attempt)
-    }
-
-    fn show_delta(&self, ordinal: u32, delta: Delta) {
-        let (stage, attempt) = (self.key.clone(), self.attempt);
-        match delta {
-            Delta::Text(text) => self.show(Live::Text { stage, attempt, ordinal, text }),
-            Delta::Reasoning(text) => self.show(Live::Reasoning { stage, attempt, ordinal, text }),
-            Delta::Retrying { try_number, wait_ms, cause } => {
-                tracing::info!(run.id = %self.cell.id, stage = %self.key, try_number, wait_ms, "asking again: {cause}");
-            }
-        }
-    }
-
-    fn show(&self, live: Live) {
-        // Nobody may be watching; that is no error.
-        self.cell.live.send(live).ok();
-    }
-}
-
-impl ModelPort for AttemptModels {
-    fn ask(&self, request: ModelRequest) -> BoxFuture<'_, Result<Completion, AskError>> {
-        Box::pin(self.ask_next(request))
-    }
-}
-
-/// Makes an answer durable, in one transaction with the event that says so.
-async fn keep(
-    engine: Arc<Inner>,
-    cell: Arc<RunCell>,
-    note: ModelCallNote,
-    answer: CallAnswered,
-) -> Result<(), Error> {
-    let beside = vec![Beside::Answer(Box::new(answer.clone()))];
-    match engine.commit_patiently(&cell, Command::NoteModelCall(note), beside).await {
-        Ok(_) => Ok(()),
-        // The run went another way while the model answered.
-        Err(refused @ Error::Refused { .. }) => {
-            engine.keep_patiently(answer).await.inspect_err(|error| lost(&cell, error))?;
-            Err(refused)
-        }
-        Err(error) => {
-            lost(&cell, &error);
-            Err(error)
-        }
-    }
-}
-
-fn lost(cell: &RunCell, error: &Error) {
-    tracing::error!(run.id = %cell.id, %error, "an answer of a model could not be kept");
-}
-
-/// What the log says about a call.
-fn noted(outcome: &Result<Completion, ModelError>) -> CallOutcome {
-    match outcome {
-        Ok(completion) => CallOutcome::Answered {
-            model: completion.model.clone(),
-            input_tokens: completion.usage.input_tokens,
-            output_tokens: completion.usage.output_tokens,
-        },
-        Err(error) => CallOutcome::Failed {
-            code: error.kind.code().to_owned(),
-            message: error.message.clone(),
-        },
-    }
-}
-
-/// The record of a call that has ended.
-pub(crate) fn kept_answer(
-    started: CallStarted,
-    answered: Answered,
-    at: domain::Timestamp,
-) -> CallAnswered {
-    let timing = CallTiming {
-        first_token_ms: answered.timing.first_token_ms,
-        total_ms: answered.timing.total_ms,
-        tries: answered.timing.tries,
-    };
-    CallAnswered { started, outcome: answered.outcome, timing, at }
-}
-
-/// A call that is under way. Dropped before its end (the run was canceled, or the attempt ran out of time), it is
-/// recorded as canceled; that is no answer, and a replay would ask again.
-struct OpenCall {
-    engine: Arc<Inner>,
-    started: Option<CallStarted>,
-}
-
-impl OpenCall {
-    fn close(mut self) -> CallStarted {
-        self.started.take().expect("a call is closed once")
-    }
-}
-
-impl Drop for OpenCall {
-    fn drop(&mut self) {
-        let Some(started) = self.started.take() else { return };
-        if self.engine.giving_up.is_cancelled() {
-            // The host stops: the call stays open, and the next start asks it again under the same key.
-            return;
-        }
-        let at = self.engine.parts.clock.now();
-        let timing =
-            CallTiming { first_token_ms: None, total_ms: at.ms_since(started.at), tries: 1 };
-        let message = "the attempt was stopped while the model was answering".to_owned();
-        let outcome = Err(ModelError { kind: ModelErrorKind::Canceled, message });
-        let answer = CallAnswered { started, outcome, timing, at };
-        let engine = Arc::clone(&self.engine);
-        self.engine.spawn(async move {
-            if let Err(error) = engine.parts.store.keep_answer(answer).await {
-                tracing::error!(%error, "a canceled call could not be recorded");
-            }
-        });
+    /// Longest time for one call, its retries and the wait for a budget's place included.
+    fn call_time_max(&self) -> Duration {
+        let usual = self.engine.settings.model_call_time_max;
+        self.choice.call_time_ms_max.map_or(usual, Duration::from_millis)
     }
 }

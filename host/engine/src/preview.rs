@@ -68,6 +68,7 @@ impl Engine {
             input_tokens: Some(input_tokens),
             output_tokens: Some(max_output_tokens.unwrap_or(USUAL_ANSWER_TOKENS).into()),
             cached_tokens: None,
+            cache_write_tokens: None,
             reasoning_tokens: None,
             source: UsageSource::Estimated,
         };

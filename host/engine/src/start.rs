@@ -236,7 +236,7 @@ fn problems_of(ask: &StartRun, key: Option<&str>) -> Vec<Problem> {
     problems
 }
 
-fn is_name(text: &str, bytes_max: usize) -> bool {
+pub(crate) fn is_name(text: &str, bytes_max: usize) -> bool {
     !text.trim().is_empty() && text.len() <= bytes_max && !text.chars().any(char::is_control)
 }
 

@@ -1,6 +1,13 @@
-//! The engine over a real store and the scripted provider, with stages that are plain Rust.
+//! The engine over a real store, the scripted provider and a server that misbehaves on request, with stages that are
+//! plain Rust.
+mod budget_gates;
 mod budgets;
+mod chats;
+mod days;
 mod journal;
 mod lifecycle;
 mod recovery;
+mod routes;
+mod stopping;
+mod streams;
 mod support;

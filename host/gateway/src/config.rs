@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::price::PriceList;
+
 /// Name and kind of the built-in writer.
 pub const SCRIPTED: &str = "scripted";
 /// Where Kimi's coding plan answers. Keys of the general platform (`https://api.moonshot.ai/v1`) do not work there.
 pub const KIMI_BASE_URL: &str = "https://api.kimi.com/coding/v1";
 /// Kimi's model of the coding plan.
 pub const KIMI_MODEL: &str = "kimi-for-coding";
+/// Where Anthropic answers.
+pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
 /// Where OpenAI answers.
 pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 
@@ -20,6 +24,59 @@ pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 pub struct Config {
     /// Names are unique.
     pub providers: Vec<Provider>,
+    /// Answers that are kept to be given again.
+    pub cache: Cache,
+    /// What models cost that are configured without a price.
+    pub prices: PriceList,
+}
+
+/// How answers are kept to be given again. They are kept in memory alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cache {
+    /// Most bytes that all kept answers may have. 0: nothing is kept, whatever a question says.
+    pub bytes_max: u64,
+    /// How long an answer is kept.
+    pub time_max: Duration,
+}
+
+impl Default for Cache {
+    /// 64 MiB are some ten thousand answers of a page; an hour is a working session.
+    fn default() -> Self {
+        Self { bytes_max: 64 << 20, time_max: Duration::from_secs(3_600) }
+    }
+}
+
+/// What a provider or one of its models may be asked. `None`: not bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Requests in any 60 seconds.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens, input and output, in any 60 seconds.
+    pub tokens_per_minute: Option<u64>,
+    /// Requests at the same time.
+    pub concurrent_calls_max: Option<u32>,
+}
+
+/// When a model that fails is left alone for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    /// Failures without an answer between them. 0: never.
+    pub failure_count: u32,
+    /// How long it is left alone at first; the time doubles with each failed probe.
+    pub open_time: Duration,
+    /// The longest that it is left alone.
+    pub open_time_max: Duration,
+}
+
+impl Default for Breaker {
+    /// Ten failures are two calls with all their tries; 30 seconds is what a restart takes.
+    fn default() -> Self {
+        Self {
+            failure_count: 10,
+            open_time: Duration::from_secs(30),
+            open_time_max: Duration::from_secs(300),
+        }
+    }
 }
 
 /// Somebody who answers questions.
@@ -45,6 +102,10 @@ pub struct Provider {
     pub retry_wait: Duration,
     /// Tries for one call, the first included.
     pub tries_max: u32,
+    /// What all its models together may be asked.
+    pub limits: Limits,
+    /// When one of its models is left alone.
+    pub breaker: Breaker,
 }
 
 impl Provider {
@@ -71,6 +132,11 @@ impl Provider {
         Self::with_defaults(name.into(), Kind::OpenAi(server), model.into())
     }
 
+    /// A server that speaks Anthropic's Messages.
+    pub fn anthropic(name: impl Into<String>, server: Anthropic, model: impl Into<String>) -> Self {
+        Self::with_defaults(name.into(), Kind::Anthropic(server), model.into())
+    }
+
     /// Kimi's coding plan.
     pub fn kimi(key: SecretString) -> Self {
         let server =
@@ -90,6 +156,8 @@ impl Provider {
             connect_time_max: Self::CONNECT_TIME_MAX,
             retry_wait: Self::RETRY_WAIT,
             tries_max: Self::TRIES_MAX,
+            limits: Limits::default(),
+            breaker: Breaker::default(),
         }
     }
 }
@@ -101,6 +169,8 @@ pub enum Kind {
     Scripted,
     /// Chat completions as OpenAI defined them, and as Kimi, Ollama, llama.cpp, vLLM and others speak them.
     OpenAi(OpenAi),
+    /// Anthropic's Messages.
+    Anthropic(Anthropic),
 }
 
 impl Kind {
@@ -109,6 +179,7 @@ impl Kind {
         match self {
             Kind::Scripted => SCRIPTED,
             Kind::OpenAi(_) => "openai",
+            Kind::Anthropic(_) => "anthropic",
         }
     }
 }
@@ -124,20 +195,44 @@ pub struct OpenAi {
     pub headers: Vec<(String, SecretString)>,
 }
 
-/// What is known about a model. Prices are in billionths of a US dollar per token: 1 US dollar per million tokens is
-/// 1000. `None` is an unknown price, 0 is free.
+/// A server that speaks Anthropic's Messages.
+#[derive(Debug, Clone)]
+pub struct Anthropic {
+    /// The part of the address before `/v1/messages`, e.g. `https://api.anthropic.com`.
+    pub base_url: String,
+    /// Sent as `x-api-key`.
+    pub key: Option<SecretString>,
+    /// More headers for each request. One with the name of a header of ours replaces it.
+    pub headers: Vec<(String, SecretString)>,
+}
+
+/// What is known about a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Model {
     /// As the provider calls it.
     pub name: String,
     /// Tokens that prompt and answer together may have.
     pub context_tokens: Option<u64>,
-    /// Price of a token of the prompt.
-    pub input_nano_usd_per_token: Option<u64>,
-    /// Price of a token of the prompt that came from the provider's cache. `None`: as any other of the prompt.
-    pub cached_nano_usd_per_token: Option<u64>,
-    /// Price of a token of the answer, reasoning included.
-    pub output_nano_usd_per_token: Option<u64>,
+    /// What its tokens cost. `None`: not known.
+    pub price: Option<Price>,
+    /// What it may be asked, within what its provider may be asked.
+    pub limits: Limits,
+}
+
+/// What the tokens of a model cost, in trillionths (10^-12) of a US dollar per token: 1 US dollar per million tokens is
+/// 1,000,000. 0 is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Price {
+    /// A token of the prompt.
+    pub input: u64,
+    /// A token of the prompt that came from the provider's cache. `None`: as any other of the prompt.
+    pub cached_input: Option<u64>,
+    /// A token of the prompt that was written into the provider's cache. `None`: as any other of the prompt.
+    pub cache_write: Option<u64>,
+    /// A token of the answer.
+    pub output: u64,
+    /// A token of reasoning. `None`: as any other of the answer.
+    pub reasoning: Option<u64>,
 }
 
 /// Why a configuration cannot be used.
@@ -209,8 +304,8 @@ impl Error {
             Error::NameTaken { .. } => "rename one of them",
             Error::NoModel { .. } => "set the name of the model that the provider serves",
             Error::BadBaseUrl { .. } => {
-                "write the part before `/chat/completions`, e.g. `https://api.openai.com/v1`, without user name, \
-                 password, `?` and `#`"
+                "write the part before `/chat/completions`, e.g. `https://api.openai.com/v1`, or before \
+                 `/v1/messages`, e.g. `https://api.anthropic.com`, without user name, password, `?` and `#`"
             }
             Error::BadKey { .. } => "copy the key again, without quotes, blanks and line ends",
             Error::BadHeader { .. } => {

@@ -1,54 +1,80 @@
 //! One question to a language model, one answer: limited in time and size, retried, counted, priced.
 //!
-//! Start at [`Gateway::ask`]. A provider is either the built-in writer (module `scripted`) or a server that speaks
-//! OpenAI's chat completions (module `openai`). Inside, answers are always streamed; a caller gets the pieces through
-//! a closure and the whole at the end.
+//! Start at [`Gateway::ask`]; module `call` is the one path that every question takes: cache, routes in order, breaker,
+//! limits, tries, fallback. A provider is the built-in writer (module `scripted`) or a server (module `server`), which
+//! speaks OpenAI's chat completions (`openai`) or Anthropic's Messages (`anthropic`). Inside, answers are always
+//! streamed; a caller gets the pieces through a [`Listener`] and the whole at the end.
 //!
 //! What this crate does not do: it keeps no journal and no budget, and knows no run and no stage (`engine` does). It
-//! reads no configuration file and no environment (`stagewright` does).
+//! reads no configuration file and no environment, and exports no telemetry (`stagewright` does).
 //!
 //! Invariants: nothing is asked again once a provider has accepted the question with a 2xx, because the answer may
 //! have been paid for. A call never outlives its deadline. No key gets into an error, a log line or a `Debug` output.
+mod anthropic;
+mod breaker;
+mod cache;
+mod call;
 mod config;
+mod limit;
 mod openai;
+mod outgoing;
 mod price;
 mod question;
 mod redact;
 mod scripted;
+mod server;
+mod telemetry;
 mod tokens;
 
 use std::sync::Arc;
 
 use domain::model::{ModelError, ModelErrorKind, ModelRequest, Usage};
+pub use domain::plan::Caching;
 
 pub use config::{
-    Config, Error, KIMI_BASE_URL, KIMI_MODEL, Kind, Model, OPENAI_BASE_URL, OpenAi, Provider,
-    SCRIPTED,
+    ANTHROPIC_BASE_URL, Anthropic, Breaker, Cache, Config, Error, KIMI_BASE_URL, KIMI_MODEL, Kind,
+    Limits, Model, OPENAI_BASE_URL, OpenAi, Price, Provider, SCRIPTED,
 };
-pub use openai::{
-    ANSWER_BYTES_MAX, ERROR_BODY_BYTES_MAX, PROVIDER_WORDS_BYTES_MAX, STREAM_BYTES_MAX, USER_AGENT,
+pub use outgoing::{Outgoing, OutgoingError};
+pub use price::{
+    LongPrompt, PRICE_LIST_BYTES_MAX, PriceList, PriceListError, PriceListProblem, PricedModel,
 };
 pub use question::{
-    Answered, BrokenOff, Checked, Delta, ProviderInfo, Question, Route, Timing, UnknownProvider,
+    AnswerSource, Answered, BreakerState, BrokenOff, CacheFilter, CacheStatus, Checked, Delta,
+    Listener, ModelStatus, PassedOver, ProviderInfo, ProviderStatus, Question, Route, Timing,
+    UnknownProvider,
 };
+pub use server::{
+    ANSWER_BYTES_MAX, ERROR_BODY_BYTES_MAX, PROVIDER_WORDS_BYTES_MAX, STREAM_BYTES_MAX, USER_AGENT,
+};
+
+use cache::Answers;
+use call::Lines;
+use server::Server;
+use telemetry::Place;
 
 /// Longest name of a provider, in bytes: it becomes part of addresses and records.
 pub const PROVIDER_NAME_BYTES_MAX: usize = 64;
 
-/// All configured providers. A clone is the same gateway: connections are shared.
+/// All configured providers. A clone is the same gateway: connections, limits and kept answers are shared.
 #[derive(Clone)]
-pub struct Gateway {
-    configured: Arc<[Configured]>,
+pub struct Gateway(Arc<Inner>);
+
+struct Inner {
+    configured: Vec<Configured>,
+    prices: PriceList,
+    answers: Answers,
 }
 
 struct Configured {
     info: ProviderInfo,
     connector: Connector,
+    lines: Lines,
 }
 
 enum Connector {
     Scripted,
-    OpenAi(Box<openai::Server>),
+    Server(Box<Server>),
 }
 
 impl Gateway {
@@ -64,43 +90,36 @@ impl Gateway {
             }
             configured.push(Configured::parse(&provider)?);
         }
-        Ok(Gateway { configured: configured.into() })
+        let answers = Answers::new(config.cache);
+        Ok(Gateway(Arc::new(Inner { configured, prices: config.prices, answers })))
     }
 
     /// Who can be asked, in the order of the configuration.
     pub fn providers(&self) -> Vec<ProviderInfo> {
-        self.configured.iter().map(|configured| configured.info.clone()).collect()
+        self.0.configured.iter().map(|configured| configured.info.clone()).collect()
     }
 
     /// Resolves a provider's name and, where one is given, a model of it.
     pub fn route(&self, provider: &str, model: Option<&str>) -> Result<Route, UnknownProvider> {
-        let info = &self.find(provider)?.info;
+        let info = &self.0.find(provider)?.info;
         let model = model.unwrap_or(&info.model).to_owned();
         Ok(Route { provider: info.name.clone(), model })
     }
 
-    /// Asks, and tells `deltas` what happens meanwhile. Dropping the future cancels the call: the connection is closed.
-    pub async fn ask(
+    /// Asks, and tells the listener what happens meanwhile. To cancel the call, fire [`Question::stop`]: what was used is
+    /// told then. Dropping the future closes the connection as well, and tells nothing.
+    pub async fn ask(&self, question: Question, listener: &dyn Listener) -> Answered {
+        call::ask(&self.0, &question, listener, None).await
+    }
+
+    /// The same for a question that belongs to a conversation, which is named in the call's span.
+    pub async fn ask_in(
         &self,
+        conversation: &str,
         question: Question,
-        deltas: &(dyn Fn(Delta) + Send + Sync),
+        listener: &dyn Listener,
     ) -> Answered {
-        let configured = match self.find(&question.route.provider) {
-            Ok(configured) => configured,
-            Err(unknown) => return Answered::refused(rejected(&unknown)),
-        };
-        let mut answered = match &configured.connector {
-            Connector::Scripted => scripted::answer(&question.request, deltas).await,
-            Connector::OpenAi(server) => openai::ask(server, &question, deltas).await,
-        };
-        let cost = |usage| self.cost_of(&question.route, usage);
-        if let Ok(completion) = &mut answered.outcome {
-            completion.cost_nano_usd = cost(&completion.usage);
-        }
-        if let Some(broken_off) = &mut answered.broken_off {
-            broken_off.cost_nano_usd = cost(&broken_off.usage);
-        }
-        answered
+        call::ask(&self.0, &question, listener, Some(conversation)).await
     }
 
     /// Estimates the tokens of a prompt. The first call in a process loads the vocabulary, which takes some hundred
@@ -116,20 +135,53 @@ impl Gateway {
 
     /// What the usage costs, in billionths of a US dollar; `None` if a price or a count is not known.
     pub fn cost_of(&self, route: &Route, usage: &Usage) -> Option<u64> {
-        let configured = self.find(&route.provider).ok()?;
-        match &configured.connector {
-            Connector::Scripted => Some(0),
-            Connector::OpenAi(_) => {
-                let model =
-                    configured.info.models.iter().find(|model| model.name == route.model)?;
-                price::cost_nano_usd(model, usage)
-            }
+        self.0.cost_of(route, usage)
+    }
+
+    /// What the tokens of a model cost: as configured, else as the price list says; `None` if it is not known. Where a
+    /// long prompt has another price, this is the higher of the two, so that nobody plans with too little.
+    pub fn price_of(&self, route: &Route) -> Option<Price> {
+        match self.0.price(route)? {
+            Known::Configured(price) => Some(price),
+            Known::Listed(model) => match &model.long_prompt {
+                Some(long) => long.price,
+                None => Some(model.price),
+            },
         }
     }
 
-    /// Asks the provider for its models and for a few tokens, to see whether it works as configured.
+    /// How every provider does at this moment, in the order of the configuration.
+    pub fn status(&self) -> Vec<ProviderStatus> {
+        let status = |configured: &Configured| ProviderStatus {
+            info: configured.info.clone(),
+            models: configured.lines.status(),
+        };
+        self.0.configured.iter().map(status).collect()
+    }
+
+    /// What the cache holds and did.
+    pub fn cache_status(&self) -> CacheStatus {
+        self.0.answers.status()
+    }
+
+    /// Has the cache forget answers, and says how many. An answer that is being written at this moment is not kept.
+    pub fn forget_cached(&self, filter: &CacheFilter) -> u64 {
+        self.0.answers.forget(filter)
+    }
+
+    /// The models that the provider says it has; `None` if it has no such list.
+    pub async fn models(&self, provider: &str) -> Result<Option<Vec<String>>, ModelError> {
+        let configured = self.0.find(provider).map_err(|unknown| rejected(&unknown))?;
+        match &configured.connector {
+            Connector::Scripted => Ok(Some(vec![SCRIPTED.to_owned()])),
+            Connector::Server(server) => server.listed_models().await,
+        }
+    }
+
+    /// Asks the provider for its models and for a few tokens, to see whether it works as configured. Limits and breakers
+    /// are not asked: a person wants to know how it is now.
     pub async fn check(&self, provider: &str) -> Result<Checked, ModelError> {
-        let configured = self.find(provider).map_err(|unknown| rejected(&unknown))?;
+        let configured = self.0.find(provider).map_err(|unknown| rejected(&unknown))?;
         match &configured.connector {
             Connector::Scripted => Ok(Checked {
                 model: SCRIPTED.to_owned(),
@@ -137,10 +189,12 @@ impl Gateway {
                 detail: "built in, not a language model; needs no network and costs nothing"
                     .to_owned(),
             }),
-            Connector::OpenAi(server) => openai::check(server, &configured.info.model).await,
+            Connector::Server(server) => server.check(&configured.info.model).await,
         }
     }
+}
 
+impl Inner {
     fn find(&self, name: &str) -> Result<&Configured, UnknownProvider> {
         self.configured.iter().find(|configured| configured.info.name == name).ok_or_else(|| {
             UnknownProvider {
@@ -153,6 +207,33 @@ impl Gateway {
             }
         })
     }
+
+    fn cost_of(&self, route: &Route, usage: &Usage) -> Option<u64> {
+        match &self.find(&route.provider).ok()?.connector {
+            Connector::Scripted => Some(0),
+            Connector::Server(_) => match self.price(route)? {
+                Known::Configured(price) => price::cost_nano_usd(&price, usage),
+                Known::Listed(model) => model.cost_nano_usd(usage),
+            },
+        }
+    }
+
+    /// By the name that was asked for: the answer may name the model with a date.
+    fn price(&self, route: &Route) -> Option<Known<'_>> {
+        let info = &self.find(&route.provider).ok()?.info;
+        let configured = info.models.iter().find(|model| model.name == route.model);
+        if let Some(price) = configured.and_then(|model| model.price) {
+            return Some(Known::Configured(price));
+        }
+        self.prices.find(info.base_url.as_deref()?, &route.model).map(Known::Listed)
+    }
+}
+
+/// A price, and where it is known from.
+enum Known<'a> {
+    Configured(Price),
+    /// It may depend on the length of the prompt.
+    Listed(&'a PricedModel),
 }
 
 impl Configured {
@@ -176,26 +257,41 @@ impl Configured {
             base_url: None,
             model: provider.model.clone(),
             models: provider.models.clone(),
+            limits: provider.limits,
             has_key: false,
             live: false,
         };
         let connector = match &provider.kind {
             Kind::Scripted => Connector::Scripted,
-            Kind::OpenAi(server) => {
-                let server = openai::Server::parse(provider, server)?;
+            Kind::OpenAi(_) | Kind::Anthropic(_) => {
+                let server = Server::parse(provider)?;
                 info.base_url = Some(server.base_url().to_owned());
                 info.has_key = server.has_key();
                 info.live = true;
-                Connector::OpenAi(Box::new(server))
+                Connector::Server(Box::new(server))
             }
         };
-        Ok(Self { info, connector })
+        let server = match &connector {
+            Connector::Scripted => None,
+            Connector::Server(server) => Some(server.address()),
+        };
+        let place = Place::new(name, info.kind, server);
+        let lines = Lines::new(provider, place);
+        Ok(Self { info, connector, lines })
     }
 }
 
 impl Answered {
-    fn refused(error: ModelError) -> Self {
-        Self { outcome: Err(error), timing: Timing::default(), broken_off: None }
+    /// A question that nobody was asked.
+    pub fn refused(route: Route, error: ModelError) -> Self {
+        Self {
+            outcome: Err(error),
+            timing: Timing::default(),
+            broken_off: None,
+            route,
+            source: AnswerSource::Provider,
+            passed_over: Vec::new(),
+        }
     }
 }
 

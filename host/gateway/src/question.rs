@@ -2,7 +2,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::port::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
 use domain::model::{Completion, ModelError, ModelRequest, Usage};
+use domain::plan::Caching;
 
 /// A provider and a model of it, both resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,6 +32,8 @@ pub struct UnknownProvider {
 pub struct Question {
     /// Who is asked.
     pub route: Route,
+    /// Who is asked instead, in this order, when the one before is not available. Only before an answer has begun.
+    pub alternatives: Vec<Route>,
     /// What is asked.
     pub request: Arc<ModelRequest>,
     /// Longest time for the whole call: all tries and the waits between them. The provider's own bound holds too.
@@ -35,6 +41,30 @@ pub struct Question {
     /// The same for each try, and for the same call after a restart, so that a provider that knows such keys does not
     /// do the work twice. A try in another form has the form appended, because providers tie a key to the body.
     pub idempotency_key: String,
+    /// Whether an answer may come from the cache.
+    pub caching: Caching,
+    /// Fires when nobody wants the answer any more: the connection is closed at once, and what was used up to there is
+    /// in [`Answered::broken_off`].
+    pub stop: CancellationToken,
+}
+
+/// Hears an answer while it is written.
+pub trait Listener: Send + Sync {
+    /// Hears what has just happened. Must not block.
+    fn hear(&self, delta: Delta);
+
+    /// Waited for before more is read from the provider: a slow listener slows the provider down. The wait counts for
+    /// the deadline of the call, and not as the provider's silence.
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// A closure hears, and slows nobody down.
+impl<F: Fn(Delta) + Send + Sync> Listener for F {
+    fn hear(&self, delta: Delta) {
+        self(delta);
+    }
 }
 
 /// What is told while a question is worked on.
@@ -53,6 +83,13 @@ pub enum Delta {
         /// Why the try before failed.
         cause: String,
     },
+    /// Somebody else is asked. Never after a piece of text or reasoning.
+    FallingBack {
+        /// Who is asked now.
+        to: Route,
+        /// Why the one before was not available.
+        cause: String,
+    },
 }
 
 /// What came of a question.
@@ -62,9 +99,47 @@ pub struct Answered {
     pub outcome: Result<Completion, ModelError>,
     /// How long it took.
     pub timing: Timing,
-    /// For an answer that broke off or ran out of time after it had begun: what it used up to there, as far as that is
-    /// known. Providers charge for it.
+    /// For an answer that broke off, ran out of time or was stopped after a provider had begun to work on it: what it used
+    /// up to there, told or estimated. Providers charge for it.
     pub broken_off: Option<BrokenOff>,
+    /// Who answered, or who was asked last.
+    pub route: Route,
+    /// Where the answer came from.
+    pub source: AnswerSource,
+    /// Who was asked or passed over before, and why each did not answer; in order.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AnswerSource {
+    /// The provider was asked.
+    #[default]
+    Provider,
+    /// The cache. Nothing was used and nothing is to be paid.
+    Cache,
+    /// Another call that asked the same at the same time. Nothing was used and nothing is to be paid.
+    SharedCall,
+}
+
+impl AnswerSource {
+    /// The word that records use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AnswerSource::Provider => "provider",
+            AnswerSource::Cache => "cache",
+            AnswerSource::SharedCall => "shared_call",
+        }
+    }
+}
+
+/// A route that did not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The route.
+    pub route: Route,
+    /// Why.
+    pub error: ModelError,
 }
 
 /// An answer that never came to its end.
@@ -81,11 +156,13 @@ pub struct BrokenOff {
 /// How long a call took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Timing {
+    /// Waits for a place within the limits of providers, over all tries.
+    pub queue_ms: u64,
     /// From the question to the first piece of text or reasoning.
     pub first_token_ms: Option<u64>,
     /// From the question to the outcome.
     pub total_ms: u64,
-    /// Requests that were sent, or attempted.
+    /// Requests that were sent, or attempted; 0 if nobody had to be asked.
     pub tries: u32,
 }
 
@@ -102,10 +179,90 @@ pub struct ProviderInfo {
     pub model: String,
     /// What is known about its models.
     pub models: Vec<crate::config::Model>,
+    /// What all its models together may be asked.
+    pub limits: crate::config::Limits,
     /// Whether a key is configured.
     pub has_key: bool,
     /// False for the built-in writer, which is no model.
     pub live: bool,
+}
+
+/// How a provider does at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderStatus {
+    /// What is configured.
+    pub info: ProviderInfo,
+    /// What is going on; models that nobody has asked since the start are left out.
+    pub models: Vec<ModelStatus>,
+}
+
+/// How one model of a provider does at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelStatus {
+    /// Its name.
+    pub model: String,
+    /// Whether it is asked at all.
+    pub breaker: BreakerState,
+    /// Requests that are being answered.
+    pub open_calls: u32,
+    /// Questions that wait for a place within the limits.
+    pub waiting_calls: u32,
+}
+
+/// Whether a model is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BreakerState {
+    /// It is asked.
+    Closed {
+        /// Failures since the last answer.
+        failure_count: u32,
+    },
+    /// It failed too often: it is not asked for a while.
+    Open {
+        /// Until it is tried again, in milliseconds.
+        retry_in_ms: u64,
+        /// The last failure.
+        cause: String,
+    },
+    /// One question is let through, to see.
+    HalfOpen,
+}
+
+impl BreakerState {
+    /// The word for it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            BreakerState::Closed { .. } => "closed",
+            BreakerState::Open { .. } => "open",
+            BreakerState::HalfOpen => "half_open",
+        }
+    }
+}
+
+/// What the cache holds and did since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheStatus {
+    /// Answers that it holds, about.
+    pub entry_count: u64,
+    /// Their size in bytes, about.
+    pub size_bytes: u64,
+    /// Most bytes that it may hold; 0: it is off.
+    pub bytes_max: u64,
+    /// How long an answer is kept.
+    pub time_max: Duration,
+    /// Questions that it answered.
+    pub hit_count: u64,
+    /// Questions that it could have answered and did not hold.
+    pub miss_count: u64,
+}
+
+/// Which answers the cache is to forget; `None` means all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CacheFilter {
+    /// Name of a provider.
+    pub provider: Option<String>,
+    /// Name of a model.
+    pub model: Option<String>,
 }
 
 /// A provider that answered.

@@ -8,13 +8,11 @@ mod draft;
 mod instance;
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use domain::model::{Completion, FinishReason, ModelRequest, ResponseFormat, Usage, UsageSource};
-use domain::model::{ModelError, ModelErrorKind};
+use domain::model::{
+    FinishReason, ModelError, ModelErrorKind, ModelRequest, ResponseFormat, Usage, UsageSource,
+};
 
-use crate::config::SCRIPTED;
-use crate::question::{Answered, Delta, Timing};
 use brief::Brief;
 
 /// What every answer carries, so that nobody takes it for a model's work.
@@ -29,29 +27,16 @@ const BYTES_PER_TOKEN: usize = 4;
 /// thread takes a good part of that. Larger ones must not keep others from their turn.
 const INLINE_BYTES_MAX: u64 = 64 << 10;
 
-/// Writes the answer and hands it on in pieces.
-pub(crate) async fn answer(
+/// Writes the answer.
+pub(crate) async fn write_answer(
     request: &Arc<ModelRequest>,
-    deltas: &(dyn Fn(Delta) + Send + Sync),
-) -> Answered {
-    let started = Instant::now();
-    let written = if request.size_bytes() <= INLINE_BYTES_MAX {
-        write(request)
-    } else {
-        let request = Arc::clone(request);
-        let writing = tokio::task::spawn_blocking(move || write(&request));
-        writing.await.unwrap_or_else(|error| Err(not_written(&error)))
-    };
-    let (outcome, first_token_ms) = match written {
-        Ok((content, finish_reason)) => {
-            let first_token_ms = (!content.is_empty()).then(|| elapsed_ms(started));
-            pieces(&content).for_each(|piece| deltas(Delta::Text(piece.to_owned())));
-            (Ok(completion(request, content, finish_reason)), first_token_ms)
-        }
-        Err(error) => (Err(error), None),
-    };
-    let timing = Timing { first_token_ms, total_ms: elapsed_ms(started), tries: 1 };
-    Answered { outcome, timing, broken_off: None }
+) -> Result<(String, FinishReason), ModelError> {
+    if request.size_bytes() <= INLINE_BYTES_MAX {
+        return write(request);
+    }
+    let request = Arc::clone(request);
+    let writing = tokio::task::spawn_blocking(move || write(&request));
+    writing.await.unwrap_or_else(|error| Err(not_written(&error)))
 }
 
 fn not_written(error: &tokio::task::JoinError) -> ModelError {
@@ -92,18 +77,20 @@ fn write(request: &ModelRequest) -> Result<(String, FinishReason), ModelError> {
     Ok((content, FinishReason::Length))
 }
 
-fn completion(request: &ModelRequest, content: String, finish_reason: FinishReason) -> Completion {
-    let usage = Usage {
+/// What an answer used, by its size.
+pub(crate) fn usage(request: &ModelRequest, content: &str) -> Usage {
+    Usage {
         input_tokens: Some(request.size_bytes().div_ceil(BYTES_PER_TOKEN as u64)),
         output_tokens: Some(content.len().div_ceil(BYTES_PER_TOKEN) as u64),
         cached_tokens: Some(0),
+        cache_write_tokens: None,
         reasoning_tokens: Some(0),
         source: UsageSource::Estimated,
-    };
-    Completion { content, finish_reason, model: SCRIPTED.to_owned(), usage, cost_nano_usd: Some(0) }
+    }
 }
 
-fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
+/// The answer as it is handed on.
+pub(crate) fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         if text.is_empty() {
             return None;
@@ -112,10 +99,6 @@ fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
         text = rest;
         Some(piece)
     })
-}
-
-fn elapsed_ms(started: Instant) -> u64 {
-    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ fn estimate_by(
         input_tokens: Some(sum_over_request(request, tokens_of)?),
         output_tokens: Some(tokens_of(text)?.saturating_add(reasoning_tokens)),
         cached_tokens: None,
+        cache_write_tokens: None,
         reasoning_tokens: (!reasoning.is_empty()).then_some(reasoning_tokens),
         source: UsageSource::Estimated,
     })

@@ -152,8 +152,10 @@ impl Profile {
             stages,
             skill_overrides: frozen(ask.skill_overrides),
             stage_overrides: frozen(ask.stage_overrides),
-            run_token_count_max: self.said.run_token_count_max,
-            run_cost_nano_usd_max: self.said.run_cost_nano_usd_max,
+            run_token_count_max: self.said.budget.run_token_count_max,
+            run_cost_nano_usd_max: self.said.budget.run_cost_nano_usd_max,
+            on_budget_exceeded: self.said.budget.on_exceeded,
+            budget_warn_percent: self.said.budget.warn_percent,
         };
         Ok(Resolved { plan, warnings })
     }

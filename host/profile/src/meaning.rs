@@ -1,9 +1,11 @@
 //! What a file means on this host, for one request: plugins found, settings filled in, models named, artifacts checked.
 //!
 //! Invariant: a plan is made only if nothing at all is wrong; otherwise everything that is wrong has been reported.
+mod model;
+
 use std::collections::HashMap;
 
-use domain::plan::{Gate, ModelChoice};
+use domain::plan::Gate;
 use domain::port::{KnownPlugin, PluginCatalog, PluginError};
 use domain::stage::Skill;
 use domain::{Limits, PlannedStage, StageKey};
@@ -12,7 +14,7 @@ use crate::ModelNames;
 use crate::findings::{Findings, known_hint, listed};
 use crate::node::{Node, NodeValue, Spot};
 use crate::overrides::Overrides;
-use crate::said::parts::{SaidGate, SaidModel, StageParts};
+use crate::said::parts::{SaidGate, StageParts};
 use crate::said::{At, Said, SaidStage, title_of};
 use crate::settings::settle;
 
@@ -153,35 +155,6 @@ impl<'a> Meaning<'a> {
             changed.limits.apply(&mut limits);
         }
         limits
-    }
-
-    fn model(
-        &self,
-        stage: &SaidStage,
-        changed: Option<&StageParts>,
-        findings: &mut Findings,
-    ) -> Option<ModelChoice> {
-        let mut said: SaidModel = self.said.defaults.model.clone();
-        said.overlay(&stage.parts.model);
-        if let Some(changed) = changed {
-            said.overlay(&changed.model);
-        }
-        let text = |said: &Option<At<String>>| said.as_ref().map(|said| said.value.clone());
-        let (provider, model) = (text(&said.provider), text(&said.model));
-        match self.models.route(provider.as_deref(), model.as_deref()) {
-            Ok((provider, model)) => Some(ModelChoice {
-                provider,
-                model,
-                temperature: said.temperature,
-                max_tokens: said.max_tokens,
-                call_time_ms_max: said.call_time_ms_max,
-            }),
-            Err(detail) => {
-                let place = said.provider.as_ref().or(said.model.as_ref());
-                findings.at(place.map_or(&stage.spot, |said| &said.spot), detail);
-                None
-            }
-        }
     }
 
     fn warn_of_unused_skills(&self, planned: &[PlannedStage], warnings: &mut Vec<String>) {

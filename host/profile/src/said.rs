@@ -2,8 +2,10 @@
 //!
 //! Reading goes on behind a problem: what could not be read is left out, so that the rest of the file is checked too.
 //! A reader must therefore not conclude anything from what is missing while there are problems.
+pub(crate) mod budget;
 pub(crate) mod fields;
 pub(crate) mod limits;
+pub(crate) mod model;
 pub(crate) mod money;
 pub(crate) mod parts;
 
@@ -12,9 +14,11 @@ use std::collections::HashMap;
 use domain::plan::STAGE_COUNT_MAX;
 use domain::{Mode, StageKey};
 
-use self::fields::{Fields, line, named, text, whole};
-use self::limits::{RUN_TOKENS, SaidLimits};
-use self::parts::{PART_KEYS, SaidGate, SaidModel, StageParts};
+use self::budget::SaidBudget;
+use self::fields::{Fields, line, named, text};
+use self::limits::SaidLimits;
+use self::model::SaidModel;
+use self::parts::{PART_KEYS, SaidGate, StageParts};
 use crate::findings::Findings;
 use crate::node::{Node, NodeValue, Spot};
 
@@ -44,8 +48,7 @@ pub(crate) struct Said {
     pub(crate) description: String,
     pub(crate) version: String,
     pub(crate) defaults: Defaults,
-    pub(crate) run_token_count_max: Option<u64>,
-    pub(crate) run_cost_nano_usd_max: Option<u64>,
+    pub(crate) budget: SaidBudget,
     pub(crate) skills: Vec<SaidSkill>,
     pub(crate) stages: Vec<SaidStage>,
 }
@@ -94,8 +97,6 @@ pub(crate) fn read(root: &Node, findings: &mut Findings) -> Said {
     let version = fields
         .required("version", findings)
         .and_then(|node| line(node, "version", VERSION_BYTES_MAX, findings));
-    let budget = fields.map("budget", &["run_tokens", "run_usd"], findings);
-    let budget = budget.as_ref();
     Said {
         title: fields
             .line("title", TITLE_BYTES_MAX, findings)
@@ -106,12 +107,7 @@ pub(crate) fn read(root: &Node, findings: &mut Findings) -> Said {
             .unwrap_or_default(),
         version: version.unwrap_or_default(),
         defaults: defaults(&fields, findings),
-        run_token_count_max: budget
-            .and_then(|budget| budget.node(RUN_TOKENS.key))
-            .and_then(|node| whole(node, &RUN_TOKENS, findings)),
-        run_cost_nano_usd_max: budget
-            .and_then(|budget| budget.node("run_usd"))
-            .and_then(|node| money::nano_usd(node, "run_usd", findings)),
+        budget: SaidBudget::read(&fields, findings),
         skills: skills(&fields, findings),
         stages: stages(&fields, findings),
         mode,

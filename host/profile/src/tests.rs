@@ -1,8 +1,10 @@
 //! The crate as others see it: YAML in, a plan or rendered problems out, with a catalog and models that are made up.
 mod artifacts;
+mod budgets;
 mod fallback;
 mod files;
 mod folders;
+mod models;
 mod overrides;
 mod settings;
 mod shipped;

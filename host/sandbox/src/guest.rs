@@ -83,6 +83,8 @@ pub(crate) struct Guest {
     pub(crate) cpu: CpuMeter,
     pub(crate) log: SharedLogBook,
     pub(crate) models: Models,
+    /// The answer that the guest is reading, by its place in the table. It may not ask until that has ended.
+    pub(crate) open_stream: Option<u32>,
     /// The errors of model calls that the guest was told of, to recognise one that it passes on.
     pub(crate) model_errors: Vec<ModelError>,
     call_bytes_max: u64,
@@ -135,6 +137,7 @@ impl Guest {
             cpu,
             log,
             models,
+            open_stream: None,
             model_errors: Vec::new(),
             call_bytes_max: limits.call_bytes_max,
             transfer: Transfer::new(limits),

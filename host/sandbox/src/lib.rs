@@ -24,6 +24,7 @@ mod log_book;
 mod machine;
 mod meter;
 mod output;
+mod pieces;
 mod text;
 
 #[cfg(test)]

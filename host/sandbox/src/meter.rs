@@ -124,6 +124,14 @@ impl CpuMeter {
         self.0.used_ticks.fetch_add(passed, Ordering::AcqRel);
     }
 
+    /// Waits for something that is not the guest's work.
+    pub(crate) async fn without<T>(&self, work: impl Future<Output = T>) -> T {
+        self.leave();
+        let outcome = work.await;
+        self.enter();
+        outcome
+    }
+
     /// Charges what has passed, and stops the guest if it is too much.
     pub(crate) fn charge(&self) -> Result<(), Stopped> {
         self.leave();

@@ -5,6 +5,7 @@ mod faults;
 mod loading;
 mod made;
 mod running;
+mod streams;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,10 @@ use std::sync::{Mutex, OnceLock};
 
 use domain::model::{Completion, FinishReason, Usage, UsageSource};
 use domain::plan::PinnedPlugin;
-use domain::port::AskError;
+use domain::port::{AnswerStream, AskError};
 use domain::stage::{ArtifactSpec, Belonging, StageContext, StageOutput};
 use domain::{FaultKind, Json, Limits};
+use streams::Told;
 use tokio::sync::Notify;
 
 use super::*;
@@ -114,6 +116,16 @@ impl ModelPort for TestModel {
             answer.unwrap_or_else(|| Ok(completion("Honey.")))
         })
     }
+
+    fn stream(
+        &self,
+        request: ModelRequest,
+    ) -> BoxFuture<'_, Result<Box<dyn AnswerStream>, AskError>> {
+        Box::pin(async {
+            let answer = self.ask(request).await?;
+            Ok(Box::new(Told::whole(answer)) as Box<dyn AnswerStream>)
+        })
+    }
 }
 
 fn completion(content: &str) -> Completion {
@@ -125,6 +137,7 @@ fn completion(content: &str) -> Completion {
             input_tokens: Some(3),
             output_tokens: Some(2),
             cached_tokens: None,
+            cache_write_tokens: None,
             reasoning_tokens: None,
             source: UsageSource::Provider,
         },

@@ -1,4 +1,5 @@
 //! The command line: what can be typed. What it does is in `commands`.
+mod models;
 mod text;
 
 use std::path::PathBuf;
@@ -6,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub(crate) use self::models::{Cache, Calls, CallsList, Providers, Secrets, Usage};
 pub(crate) use self::text::{Assignment, TextSource, overrides, variables};
 use crate::config::Flags;
 use crate::output::Format;
@@ -72,6 +74,17 @@ pub(crate) enum Command {
     /// See and check the providers of language models.
     #[command(subcommand)]
     Providers(Providers),
+    /// See the model calls of runs, chats and clients.
+    #[command(subcommand)]
+    Calls(Calls),
+    /// Sum up what model calls used and cost.
+    Usage(Usage),
+    /// See and clear the cache of answers.
+    #[command(subcommand)]
+    Cache(Cache),
+    /// Keep keys in the encrypted vault of the data folder.
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// Serve the HTTP API.
     Serve(Serve),
     /// Say what is configured, what works, and what to do about what does not.
@@ -100,7 +113,7 @@ pub(crate) struct Run {
     /// Start it and do not follow it.
     #[arg(long)]
     pub(crate) detach: bool,
-    /// Grant every gate.
+    /// Grant every gate, except those that ask for more budget.
     #[arg(long, short, conflicts_with = "detach")]
     pub(crate) yes: bool,
     /// A context variable to begin with; the value is JSON, or text if it is none.
@@ -155,7 +168,7 @@ pub(crate) enum Runs {
     /// List a run's artifacts, or print one.
     Artifacts(Artifacts),
     /// List a run's model calls, or show one with its texts.
-    Calls(Calls),
+    Calls(RunCalls),
     /// Show the prompt that a stage would send now, its tokens and its estimated cost.
     Prompt(Prompt),
 }
@@ -195,7 +208,7 @@ pub(crate) struct Page {
 pub(crate) struct Watch {
     #[command(flatten)]
     pub(crate) run: OneRun,
-    /// Grant every gate.
+    /// Grant every gate, except those that ask for more budget.
     #[arg(long, short)]
     pub(crate) yes: bool,
 }
@@ -245,7 +258,7 @@ pub(crate) struct Artifacts {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Calls {
+pub(crate) struct RunCalls {
     /// A run, `last`, or one call.
     #[arg(value_name = "RUN|CALL")]
     pub(crate) run_or_call: String,
@@ -329,17 +342,6 @@ pub(crate) enum Plugins {
     Show {
         /// Its name, `name@version`, or digest.
         plugin: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Providers {
-    /// List the configured providers.
-    List,
-    /// Send a provider a real request; costs a token or two.
-    Check {
-        /// The provider; all configured ones if none is named.
-        name: Option<String>,
     },
 }
 

@@ -3,15 +3,16 @@
 //! The same requests go to the server that owns the data folder or to an engine in this process (see
 //! [`transport`]), so that a command knows nothing of the difference. Nothing is shown here.
 mod events;
+mod models;
 mod transport;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use control_api::dto::{
-    ApprovalDetailDto, ApprovalDto, ArtifactDto, CallDetailDto, CallDto, CommandRequest,
-    CommandedDto, DecidedDto, DecisionRequest, EventDto, ListDto, PluginDto, PluginListDto,
-    PreviewDto, PreviewRequest, ProfileDto, ProfileSummaryDto, PromptDto, ProviderCheckDto,
-    ProviderDto, ReadyDto, RetryRequest, RunDto, RunSummaryDto, StartRunRequest, StartedRunDto,
+    ApprovalDetailDto, ApprovalDto, ArtifactDto, CallDto, CommandRequest, CommandedDto, DecidedDto,
+    DecisionRequest, EventDto, ListDto, PluginDto, PluginListDto, PreviewDto, PreviewRequest,
+    ProfileDto, ProfileSummaryDto, PromptDto, ReadyDto, RetryRequest, RunDto, RunSummaryDto,
+    StartRunRequest, StartedRunDto,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -167,10 +168,6 @@ impl Client {
         self.whole(&of_run(run, &["llm-calls"])).await
     }
 
-    pub(crate) async fn call(&self, call: &str) -> Result<CallDetailDto, Error> {
-        self.read(&joined("/api/v2/llm-calls", &[call])).await
-    }
-
     pub(crate) async fn prompt(&self, run: &str, stage: &str) -> Result<PromptDto, Error> {
         self.read(&of_run(run, &["stages", stage, "prompt"])).await
     }
@@ -214,16 +211,6 @@ impl Client {
 
     pub(crate) async fn plugin(&self, plugin: &str) -> Result<PluginDto, Error> {
         self.read(&joined("/api/v2/plugins", &[plugin])).await
-    }
-
-    pub(crate) async fn providers(&self) -> Result<Vec<ProviderDto>, Error> {
-        let list: ListDto<ProviderDto> = self.read("/api/v2/providers").await?;
-        Ok(list.items)
-    }
-
-    pub(crate) async fn check_provider(&self, name: &str) -> Result<ProviderCheckDto, Error> {
-        let path = joined("/api/v2/providers", &[name, "check"]);
-        self.write(&path, &serde_json::Map::new()).await
     }
 
     /// Whether the server can work; it says so with an error status if it cannot.

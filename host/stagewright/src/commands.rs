@@ -1,6 +1,8 @@
 //! What each command does. A command asks the API through [`Session`], and shows what it answers; it decides nothing
 //! about runs itself.
 mod approvals;
+mod cache;
+mod calls;
 mod demo;
 mod doctor;
 mod plugins;
@@ -8,26 +10,30 @@ mod profiles;
 mod providers;
 mod run;
 mod runs;
+mod secrets;
 mod serve;
+mod usage;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
 use engine::DriveOnStart;
 
-use crate::args::{Approvals, Arguments, Command, Plugins, Profiles, Providers, Runs};
-use crate::config::Config;
+use crate::args::{Approvals, Arguments, Command, Plugins, Profiles, Providers, Runs, Secrets};
+use crate::config::{Config, VaultConfig};
 use crate::error::{Error, Exit};
 use crate::output::Output;
 use crate::session::Session;
+use crate::telemetry::Telemetry;
 
 /// Does what the command line says.
 pub(crate) async fn perform(
     command: Command,
     config: &Config,
     output: &Output,
+    telemetry: &Telemetry,
 ) -> Result<Exit, Error> {
     match command {
-        Command::Serve(_) => serve::serve(config, output).await,
+        Command::Serve(_) => serve::serve(config, output, telemetry.metrics()).await,
         Command::Doctor => doctor::doctor(config, output).await,
         Command::Profiles(Profiles::Check { files }) if !files.is_empty() => {
             profiles::check_files(config, output, &files)
@@ -55,6 +61,10 @@ fn drive_on_start(command: &Command) -> DriveOnStart {
         | Command::Profiles(_)
         | Command::Plugins(_)
         | Command::Providers(_)
+        | Command::Calls(_)
+        | Command::Usage(_)
+        | Command::Cache(_)
+        | Command::Secrets(_)
         | Command::Doctor
         | Command::Completions { .. } => DriveOnStart::Nothing,
     }
@@ -82,10 +92,23 @@ async fn with_session(session: &Session<'_>, command: Command) -> Result<Exit, E
         Command::Providers(Providers::Check { name }) => {
             providers::check(session, name.as_deref()).await
         }
-        Command::Serve(_) | Command::Doctor | Command::Completions { .. } => {
+        Command::Providers(Providers::Models { name }) => providers::models(session, &name).await,
+        Command::Calls(command) => calls::perform(session, command).await,
+        Command::Usage(asked) => usage::usage(session, asked).await,
+        Command::Cache(command) => cache::perform(session, command).await,
+        Command::Serve(_) | Command::Doctor | Command::Secrets(_) | Command::Completions { .. } => {
             unreachable!("these need no session")
         }
     }
+}
+
+/// What is done to the vault. Needs neither an engine nor a configuration that is complete.
+pub(crate) fn secrets(
+    config: &VaultConfig,
+    output: &Output,
+    command: Secrets,
+) -> Result<Exit, Error> {
+    secrets::perform(config, output, command)
 }
 
 /// The completions of a shell. Needs no configuration, so that a broken one does not break a shell's start.

@@ -1,25 +1,36 @@
-//! The configuration: flags, then environment, then `.env`, then `stagewright.yaml`, then defaults.
+//! The configuration: flags, then environment, then `.env`, then the vault, then `stagewright.yaml`, then defaults.
 //!
 //! The only place that reads the environment and the only one that reads keys. A key is a `SecretString` from here on;
-//! every value is kept with its origin, so that `doctor` can say where it came from. Nothing here opens the data folder
-//! or a connection.
+//! every value is kept with its origin, so that `doctor` can say where it came from. Of the data folder the vault alone is
+//! read here; nothing opens a connection.
 //!
 //! Invariant: no text made here (setting, note, error) contains a key.
+mod costs;
 mod file;
 mod layers;
+mod models;
 mod providers;
+mod said;
+mod secrets;
+mod shown;
 mod surroundings;
+mod telemetry;
+mod variables;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use figment::Figment;
+use engine::DayBudgets;
 use profile::FallbackPolicy;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 pub(crate) use self::layers::Flags;
+use self::layers::Layers;
+pub(crate) use self::secrets::SecretUse;
 pub(crate) use self::surroundings::Surroundings;
+pub(crate) use self::telemetry::Telemetry;
+pub(crate) use self::variables::VAULT_KEY;
 use crate::error::Error;
 
 /// Most attempts at the same time that may be configured: what the sandbox can hold in address space.
@@ -64,11 +75,49 @@ pub(crate) struct Config {
     /// Origins of other sites, e.g. of a proxy, whose pages may call.
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) providers: Vec<gateway::Provider>,
+    /// What models cost where their provider's configuration does not say.
+    pub(crate) prices: gateway::PriceList,
+    /// Where the prices come from, beside the list that is shipped.
+    pub(crate) prices_file: Option<PathBuf>,
+    pub(crate) cache: gateway::Cache,
+    /// What may be used up in a day.
+    pub(crate) budgets: DayBudgets,
+    /// How much of the texts of model calls is kept.
+    pub(crate) texts: store::Texts,
+    pub(crate) telemetry: Telemetry,
+    /// What the vault holds.
+    pub(crate) vault: Vec<SecretUse>,
     /// Who acts at this terminal.
     pub(crate) actor: String,
     pub(crate) settings: Vec<Setting>,
-    /// What was found and is not used, with the reason.
-    pub(crate) notes: Vec<String>,
+}
+
+/// The part of the configuration that the vault needs, so that a key that is missing can be put there.
+pub(crate) struct VaultConfig {
+    /// The data folder, in which the vault lies.
+    pub(crate) data_dir: PathBuf,
+    pub(crate) passphrase: Option<SecretString>,
+    merged: Merged,
+    layers: Layers,
+}
+
+impl VaultConfig {
+    /// Reads everything, and checks nothing that has to do with providers.
+    pub(crate) fn load(flags: &Flags, surroundings: &Surroundings) -> Result<VaultConfig, Error> {
+        let layers = layers::read(flags, surroundings)?;
+        let merged: Merged = layers.figment.extract().map_err(|error| unfit(&error))?;
+        Ok(VaultConfig {
+            data_dir: surroundings.working_folder().join(&merged.data_dir),
+            passphrase: layers.vault_passphrase.clone(),
+            merged,
+            layers,
+        })
+    }
+
+    /// What a name is used for.
+    pub(crate) fn use_of(&self, name: &str) -> SecretUse {
+        secrets::use_of(&self.layers, &self.merged, name)
+    }
 }
 
 /// The merged layers, typed. No `Debug`: it holds keys.
@@ -91,7 +140,16 @@ struct Merged {
     #[serde(default)]
     allowed_origins: Vec<String>,
     #[serde(default)]
-    providers: std::collections::BTreeMap<String, file::SaidProvider>,
+    providers: std::collections::BTreeMap<String, said::SaidProvider>,
+    prices: Option<PathBuf>,
+    #[serde(default)]
+    cache: said::SaidCache,
+    #[serde(default)]
+    budgets: said::SaidBudgets,
+    #[serde(default)]
+    records: said::SaidRecords,
+    #[serde(default)]
+    telemetry: said::SaidTelemetry,
 }
 
 impl Config {
@@ -99,30 +157,40 @@ impl Config {
     pub(crate) fn load(flags: &Flags, surroundings: &Surroundings) -> Result<Config, Error> {
         let layers = layers::read(flags, surroundings)?;
         let merged: Merged = layers.figment.extract().map_err(|error| unfit(&error))?;
-        let lookup = |name: &str| layers.lookup(name);
-        let providers = providers::resolve(&merged.providers, merged.model_call_s, &lookup)?;
+        let providers = providers::resolve(&layers, &merged.providers, merged.model_call_s)?;
         let default_provider = providers::default_name(merged.provider.as_deref(), &providers)?;
         let mut profile_dirs = vec![merged.data_dir.join("profiles")];
         profile_dirs.extend(merged.profile_dirs.iter().cloned());
+        let model_call_s =
+            layers.bounded("model_call_s", merged.model_call_s, 1..=MODEL_CALL_SECONDS_MAX)?;
+        let attempts = layers.bounded("attempts", merged.attempts, 1..=ATTEMPT_COUNT_MAX)?;
+        let prices = costs::prices(merged.prices.as_deref(), surroundings.working_folder())?;
+        let names = named_providers(&merged);
+        let names_in_vault = layers.vault_names();
         Ok(Config {
-            settings: settings(&layers.figment, &merged, &default_provider, &providers),
-            notes: notes(&lookup),
+            settings: shown::settings(&layers, &merged, &default_provider, &providers),
+            fallback: fallback(&layers, &merged.fallback)?,
+            log_format: log_format(&layers, &merged.log_format)?,
+            model_call_time_max: Duration::from_secs(model_call_s),
+            attempt_count_max: usize::try_from(attempts).unwrap_or(usize::MAX),
+            cache: costs::cache(&layers, &merged.cache)?,
+            budgets: costs::budgets(&layers, &merged.budgets, &names)?,
+            texts: costs::texts(&layers, &merged.records)?,
+            telemetry: telemetry::resolve(&layers, &merged.telemetry)?,
+            vault: names_in_vault
+                .iter()
+                .map(|name| secrets::use_of(&layers, &merged, name))
+                .collect(),
             host: merged.host,
             port: merged.port,
             token: merged.token.as_deref().and_then(layers::said).map(SecretString::from),
-            fallback: fallback(&merged.fallback)?,
             log: merged.log,
-            log_format: log_format(&merged.log_format)?,
-            model_call_time_max: Duration::from_secs(bounded(
-                "model_call_s",
-                merged.model_call_s,
-                MODEL_CALL_SECONDS_MAX,
-            )?),
-            attempt_count_max: bounded("attempts", merged.attempts, ATTEMPT_COUNT_MAX)? as usize,
             data_dir: merged.data_dir,
             profile_dirs,
             allowed_hosts: merged.allowed_hosts,
             allowed_origins: merged.allowed_origins,
+            prices_file: merged.prices,
+            prices,
             default_provider,
             providers,
             actor: surroundings.actor(),
@@ -149,93 +217,31 @@ fn unfit(error: &figment::Error) -> Error {
     }
 }
 
-fn bounded(key: &str, value: u64, max: u64) -> Result<u64, Error> {
-    if (1..=max).contains(&value) {
-        return Ok(value);
-    }
-    Err(Error::Config { message: format!("`{key}` is {value}, not 1 to {max}"), hint: None })
+/// Names of providers that a budget may be given to. A provider whose key is missing today keeps its budget.
+fn named_providers(merged: &Merged) -> Vec<String> {
+    let mut names = vec![gateway::SCRIPTED.to_owned()];
+    names.extend(providers::WELL_KNOWN.map(str::to_owned));
+    names.extend(merged.providers.keys().cloned());
+    names.sort();
+    names.dedup();
+    names
 }
 
-fn fallback(text: &str) -> Result<FallbackPolicy, Error> {
+fn fallback(layers: &Layers, text: &str) -> Result<FallbackPolicy, Error> {
     match text {
         "off" => Ok(FallbackPolicy::Off),
         "unknown_mode" => Ok(FallbackPolicy::UnknownMode),
         "forced" => Ok(FallbackPolicy::Forced),
-        other => Err(one_of("fallback", other, "`off`, `unknown_mode` or `forced`")),
+        other => Err(layers.one_of("fallback", other, "`off`, `unknown_mode` or `forced`")),
     }
 }
 
-fn log_format(text: &str) -> Result<LogFormat, Error> {
+fn log_format(layers: &Layers, text: &str) -> Result<LogFormat, Error> {
     match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        other => Err(one_of("log_format", other, "`text` or `json`")),
+        other => Err(layers.one_of("log_format", other, "`text` or `json`")),
     }
-}
-
-fn one_of(key: &str, found: &str, known: &str) -> Error {
-    Error::Config { message: format!("`{key}` is `{found}`, not {known}"), hint: None }
-}
-
-/// Providers whose keys are recognized and whose connector this version does not have.
-fn notes(lookup: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-    let found: Vec<&str> = ["ANTHROPIC_API_KEY", "ANTHROPIC_MODEL", "ANTHROPIC_BASE_URL"]
-        .into_iter()
-        .filter(|name| lookup(name).is_some())
-        .collect();
-    if found.is_empty() {
-        return Vec::new();
-    }
-    vec![format!("{} is set, but this version has no Anthropic connector", found.join(", "))]
-}
-
-fn settings(
-    figment: &Figment,
-    merged: &Merged,
-    default_provider: &str,
-    providers: &[gateway::Provider],
-) -> Vec<Setting> {
-    let set = |is_set: bool| if is_set { "set" } else { "not set" }.to_owned();
-    let list = |paths: &[PathBuf]| {
-        paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
-    };
-    let one = |key: &str, value: String| Setting {
-        origin: layers::origin_of(figment, key),
-        key: key.to_owned(),
-        value,
-    };
-    let mut all = vec![
-        one("data_dir", merged.data_dir.display().to_string()),
-        one("host", merged.host.clone()),
-        one("port", merged.port.to_string()),
-        one("token", set(merged.token.as_deref().and_then(layers::said).is_some())),
-        one("provider", default_provider.to_owned()),
-        one("fallback", merged.fallback.clone()),
-        one("model_call_s", merged.model_call_s.to_string()),
-        one("attempts", merged.attempts.to_string()),
-        one("log", merged.log.clone().unwrap_or_else(|| "by command".to_owned())),
-        one("log_format", merged.log_format.clone()),
-        one("profile_dirs", list(&merged.profile_dirs)),
-        one("allowed_hosts", merged.allowed_hosts.join(", ")),
-        one("allowed_origins", merged.allowed_origins.join(", ")),
-    ];
-    if merged.provider.is_none() {
-        all[4].origin = "derived from the configured providers".to_owned();
-    }
-    for provider in providers {
-        if let gateway::Kind::OpenAi(connector) = &provider.kind {
-            let key = |field: &str| format!("providers.{}.{field}", provider.name);
-            all.push(one(&key("base_url"), providers::shown_base_url(&connector.base_url)));
-            all.push(one(&key("model"), provider.model.clone()));
-            let via = layers::origin_of(figment, &key("key_env"));
-            let mut secret = one(&key("key"), set(connector.key.is_some()));
-            if secret.origin == layers::DEFAULT && via != layers::DEFAULT {
-                secret.origin = format!("`key_env` in {via}");
-            }
-            all.push(secret);
-        }
-    }
-    all
 }
 
 #[cfg(test)]

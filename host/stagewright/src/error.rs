@@ -2,6 +2,10 @@
 //!
 //! A fault of the run itself is not an error here: it is part of what a command shows (see `follow`).
 use control_api::dto::ProblemDto;
+use gateway::{PriceListError, PriceListProblem};
+
+use crate::telemetry::TelemetryError;
+use crate::vault::VaultError;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,9 @@ pub(crate) enum Error {
     /// The configuration cannot be used.
     #[error("{message}")]
     Config { message: String, hint: Option<String> },
+    /// A price list cannot be used.
+    #[error("{}", price_list_said(.file, .error))]
+    PriceList { file: String, error: PriceListError },
     /// The host said no.
     #[error("{}", said_by(.0))]
     Problem(Box<ProblemDto>),
@@ -57,11 +64,18 @@ pub(crate) enum Error {
     /// The address cannot be listened on.
     #[error("`{host}` port {port} cannot be listened on: {detail}")]
     Listen { host: String, port: u16, detail: String },
+    /// It cannot be done as things are.
+    #[error("{message}")]
+    Refused { message: String, hint: &'static str },
     /// Something that a check found is not in order; it has been shown.
     #[error("{0}")]
     CheckFailed(String),
     #[error(transparent)]
     Store(#[from] store::Error),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Gateway(#[from] gateway::Error),
     #[error(transparent)]
@@ -93,7 +107,10 @@ impl Error {
     /// The process's answer to whoever called it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Error::Usage { .. } | Error::Config { .. } => Exit::Usage,
+            Error::Usage { .. }
+            | Error::Config { .. }
+            | Error::PriceList { .. }
+            | Error::Telemetry(_) => Exit::Usage,
             Error::Problem(problem) if FAILURES_OF_THE_HOST.contains(&problem.code.as_str()) => {
                 Exit::Internal
             }
@@ -111,6 +128,8 @@ impl Error {
             | Error::PortInUse { .. }
             | Error::Listen { .. }
             | Error::CheckFailed(_)
+            | Error::Refused { .. }
+            | Error::Vault(_)
             | Error::Gateway(_) => Exit::Refused,
         }
     }
@@ -126,6 +145,9 @@ impl Error {
             Error::Problem(problem) => hint_at_a_terminal(problem),
             Error::Store(error) => error.hint(),
             Error::Gateway(error) => error.hint(),
+            Error::Telemetry(error) => error.hint(),
+            Error::Vault(error) => return Some(error.hint()),
+            Error::Refused { hint, .. } => hint,
             Error::InUse { .. } => "wait for it to end, or choose another `--data-dir`",
             Error::Served { .. } => {
                 "use it, stop it first, or serve another `--data-dir` on another `--port`"
@@ -139,7 +161,11 @@ impl Error {
                 "choose another `--port` (0 takes a free one), or stop what listens there"
             }
             Error::Listen { .. } => "choose an address of this machine with `--host`",
-            Error::CheckFailed(_) | Error::Sandbox(_) | Error::Engine(_) | Error::Io { .. } => {
+            Error::CheckFailed(_)
+            | Error::PriceList { .. }
+            | Error::Sandbox(_)
+            | Error::Engine(_)
+            | Error::Io { .. } => {
                 return None;
             }
         };
@@ -166,9 +192,25 @@ impl Error {
                 .iter()
                 .map(|item| (placed(&item.place, &item.message), item.hint.clone()))
                 .collect(),
+            Error::PriceList { file, error } => error
+                .problems
+                .iter()
+                .map(|problem| (placed_in(file, problem), Some(problem.hint.clone())))
+                .collect(),
             _ => Vec::new(),
         }
     }
+}
+
+fn price_list_said(file: &str, error: &PriceListError) -> String {
+    match error.problems.as_slice() {
+        [only] => placed_in(file, only),
+        many => format!("the price list `{file}` has {} problems", many.len()),
+    }
+}
+
+fn placed_in(file: &str, problem: &PriceListProblem) -> String {
+    format!("{file}:{}:{}: {}", problem.line, problem.column, problem.message)
 }
 
 /// The cure as it is typed: the API's own words are for whoever writes a client.
@@ -179,10 +221,12 @@ fn hint_at_a_terminal(problem: &ProblemDto) -> &str {
         "run_unknown" => "list the runs with `stagewright runs list`",
         "artifact_unknown" => "list the artifacts with `stagewright runs artifacts RUN`",
         "approval_unknown" => "list what waits with `stagewright approvals list`",
-        "call_unknown" => "list a run's calls with `stagewright runs calls RUN`",
+        "call_unknown" => "list the calls with `stagewright calls list`",
         "profile_unknown" => "list the profiles with `stagewright profiles list`",
         "plugin_unknown" => "list the plugins with `stagewright plugins list`",
         "provider_unknown" => "list the providers with `stagewright providers list`",
+        "request_invalid" => "correct it, then try again",
+        "model_unavailable" => "see whether the provider works with `stagewright providers check`",
         "cursor_invalid" => {
             "take the cursor that the page before ended with, with the same filters"
         }

@@ -22,7 +22,7 @@ const BROKEN_STREAM_COUNT_MAX: u32 = 3;
 pub(crate) enum Gates {
     /// The person at the terminal is asked.
     Ask,
-    /// It is granted, with this comment.
+    /// It is granted, with this comment; one for a budget is asked about, or left: nobody allows money in advance.
     Grant { comment: &'static str },
     /// It is left to somebody else.
     Leave,
@@ -141,7 +141,8 @@ impl Follow<'_> {
         progress: &mut Progress<'_>,
     ) -> Result<Option<Stop>, Error> {
         match what {
-            EventKindDto::GateOpened { approval_id, .. } => {
+            EventKindDto::GateOpened { approval_id, .. }
+            | EventKindDto::BudgetGateOpened { approval_id, .. } => {
                 progress.rest();
                 let granted = gate::decide(self.session, approval_id, self.gates).await?;
                 Ok((!granted).then(|| Stop::Gate { approval_id: approval_id.clone() }))

@@ -1,17 +1,23 @@
 //! The log: lines on standard error about what the program does, for whoever runs it. Not the log of a run.
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::args::Command;
 use crate::config::{Config, LogFormat};
 use crate::error::Error;
+use crate::telemetry::Telemetry;
 
 /// A server tells what it does; a command at a terminal tells only what went wrong.
 const SERVER_FILTER: &str = "info,rusqlite_migration=warn";
 const COMMAND_FILTER: &str = "error";
 
-/// Starts the log.
-pub(crate) fn begin(config: &Config, command: &Command) -> Result<(), Error> {
+/// Starts the log, and has spans seen by whatever exports them.
+pub(crate) fn begin(
+    config: &Config,
+    command: &Command,
+    telemetry: &Telemetry,
+) -> Result<(), Error> {
     let usual = match command {
         Command::Serve(_) => SERVER_FILTER,
         _ => COMMAND_FILTER,
@@ -21,12 +27,15 @@ pub(crate) fn begin(config: &Config, command: &Command) -> Result<(), Error> {
         message: format!("`log` is no filter: `{said}`: {error}"),
         hint: Some("use a level such as `info`, or `engine=debug,warn`".to_owned()),
     })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.log_format {
-        LogFormat::Json => lines.json().finish().try_init(),
-        LogFormat::Text => lines.with_ansi(false).finish().try_init(),
-    }
-    .map_err(|error| Error::Io {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match config.log_format {
+        LogFormat::Json => lines.json().boxed(),
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+    };
+    // The filter is that of the lines alone: whatever else listens to spans decides for itself.
+    let subscriber =
+        tracing_subscriber::registry().with(telemetry.span_layer()).with(lines.with_filter(filter));
+    subscriber.try_init().map_err(|error| Error::Io {
         what: "the log cannot be started".to_owned(),
         source: std::io::Error::other(error),
     })

@@ -4,6 +4,7 @@
 //! engine in this process and talks to that, with the same code and the same output. What a run is and what may happen
 //! next is not known here.
 mod args;
+mod budget;
 mod client;
 mod commands;
 mod config;
@@ -16,15 +17,18 @@ mod prompt;
 mod render;
 mod session;
 mod signals;
+mod telemetry;
+mod vault;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::args::{Arguments, Command};
-use crate::config::{Config, Surroundings};
+use crate::config::{Config, Surroundings, VaultConfig};
 use crate::error::{Error, Exit};
 use crate::output::Output;
+use crate::telemetry::Telemetry;
 
 /// Threads that carry out tasks, at most. Stages mostly wait for a model, and guests compute for milliseconds; each
 /// further thread makes the start slower.
@@ -63,20 +67,29 @@ fn perform(
     surroundings: &Surroundings,
     output: &Output,
 ) -> Result<Exit, Error> {
+    let flags = arguments.flags();
     if let Command::Completions { shell } = arguments.command {
         return Ok(commands::completions(shell, output));
     }
-    let config = Config::load(&arguments.flags(), surroundings)?;
-    log::begin(&config, &arguments.command)?;
+    if let Command::Secrets(command) = arguments.command {
+        // Before the rest of the configuration is checked: what is missing there may be the key that is to be kept.
+        let config = VaultConfig::load(&flags, surroundings)?;
+        return commands::secrets(&config, output, command);
+    }
+    let config = Config::load(&flags, surroundings)?;
+    let telemetry = Telemetry::install(&config.telemetry)?;
+    log::begin(&config, &arguments.command, &telemetry)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.clamp(1, WORKER_THREAD_COUNT_MAX))
         .enable_all()
         .build()
         .map_err(|source| Error::Io { what: "no threads can be started".to_owned(), source })?;
-    let outcome = runtime.block_on(commands::perform(arguments.command, &config, output));
+    let outcome =
+        runtime.block_on(commands::perform(arguments.command, &config, output, &telemetry));
     // Everything that works was joined by the command. What may be left is a thread that waits for a line to be typed,
     // and that wait has no end.
     runtime.shutdown_background();
+    telemetry.shutdown();
     outcome
 }

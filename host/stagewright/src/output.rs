@@ -249,7 +249,7 @@ mod tests {
         let error = refused(&[("/request_text", "it is empty", None)]);
         assert_snapshot!(error_text(&error, Paint::PLAIN), @r"
         error: it is empty
-        hint: correct the request
+        hint: correct it, then try again
         code: request_invalid
         ");
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use control_api::dto::{EventDto, EventKindDto, LiveDto};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::budget;
 use crate::output::{Output, clean};
 use crate::render;
 
@@ -68,6 +69,17 @@ impl<'a> Progress<'a> {
                 stage.streamed_bytes = 0;
                 stage.is_reasoning = false;
             }
+            LiveDto::ModelRetrying { try_number, wait_ms, cause, .. } => {
+                let asked = stage.model.as_deref().map_or_else(|| "the model".to_owned(), clean);
+                let told = retrying(&stage.key, &asked, *try_number, *wait_ms, cause);
+                self.say(&told);
+            }
+            LiveDto::ModelFallingBack { provider, model, cause, .. } => {
+                let now = format!("{provider}/{model}");
+                let told = falling_back(&stage.key, &now, cause);
+                stage.model = Some(now);
+                self.say(&told);
+            }
             LiveDto::ModelText { text, .. } => {
                 stage.streamed_bytes += text.len() as u64;
                 stage.is_reasoning = false;
@@ -78,6 +90,11 @@ impl<'a> Progress<'a> {
             }
         }
         self.draw();
+    }
+
+    /// A line about something that goes not quite as it should.
+    fn say(&self, told: &str) {
+        self.output.note(&format!("{} {told}", self.output.paint_notes().waiting("!")));
     }
 
     /// Takes the live line away; it comes back with the next event.
@@ -110,6 +127,12 @@ impl<'a> Progress<'a> {
                 }
                 error_code.as_ref().map(|_| format!("{} {line}", paint.waiting("!")))
             }
+            EventKindDto::BudgetWarned { bound, .. } => Some(format!(
+                "{} {}: {}",
+                paint.waiting("!"),
+                budget::name(bound),
+                budget::used(bound)
+            )),
             EventKindDto::StageFinished { summary, .. } => {
                 let spent = self.stage.take().map(|stage| stage.spent(&event.at));
                 let key = spent.as_ref().map_or_else(String::new, |(key, _)| key.clone());
@@ -140,6 +163,7 @@ impl<'a> Progress<'a> {
             }
             EventKindDto::RunCreated { .. }
             | EventKindDto::GateOpened { .. }
+            | EventKindDto::BudgetGateOpened { .. }
             | EventKindDto::GateGranted { .. }
             | EventKindDto::GateRejected { .. }
             | EventKindDto::PauseRequested { .. }
@@ -203,9 +227,30 @@ impl RunningStage {
     }
 }
 
+fn retrying(stage: &str, asked: &str, try_number: u32, wait_ms: u64, cause: &str) -> String {
+    let (wait, cause) = (render::duration(wait_ms), render::one_line(cause));
+    format!("{stage}: {asked}: {cause}; try {try_number} in {wait}")
+}
+
+fn falling_back(stage: &str, now: &str, cause: &str) -> String {
+    format!("{stage}: {}; asking {} instead", render::one_line(cause), clean(now))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failed_try_and_a_fallback_are_told_with_their_cause() {
+        assert_eq!(
+            retrying("research", "kimi/k2", 2, 1_250, "the server is\noverloaded"),
+            "research: kimi/k2: the server is overloaded; try 2 in 1.2 s"
+        );
+        assert_eq!(
+            falling_back("research", "openai/gpt", "kimi/k2 is left alone"),
+            "research: kimi/k2 is left alone; asking openai/gpt instead"
+        );
+    }
 
     #[test]
     fn the_live_line_says_stage_model_and_tokens() {

@@ -109,6 +109,14 @@ pub(crate) fn cost(cost: Option<&CostDto>) -> String {
     cost.map_or_else(|| "price unknown".to_owned(), |cost| format!("${}", cost.usd))
 }
 
+/// An amount in billionths of a US dollar: `$0.25`, `$0.000012`. Exact, with at least two digits after the point.
+pub(crate) fn usd(nano_usd: u64) -> String {
+    const NANO: u64 = 1_000_000_000;
+    let fraction = format!("{:09}", nano_usd % NANO);
+    let shown = fraction.trim_end_matches('0').len().max(2);
+    format!("${}.{}", count(nano_usd / NANO), &fraction[..shown])
+}
+
 /// Tokens and cost in one line.
 pub(crate) fn usage(usage: &UsageDto) -> String {
     let calls = counted(usage.calls, "call", "calls");
@@ -176,6 +184,9 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(count(999), "999");
         assert_eq!(size(1_536), "1.5 KiB");
+        assert_eq!(usd(1_250_000_000), "$1.25");
+        assert_eq!(usd(5_000_000_000), "$5.00");
+        assert_eq!(usd(12_000), "$0.000012");
         assert_eq!(time("2026-11-02T10:22:33.123Z"), "2026-11-02 10:22:33Z");
         assert_eq!(ms_between("2026-11-02T10:22:33Z", "2026-11-02T10:22:34.5Z"), 1_500);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use control_api::{Access, ApiState};
 use engine::{Clock, DriveOnStart, Engine, Parts, Settings};
 use profile::ModelNames;
-use store::{Owner, Store};
+use store::{Options, Owner, Store};
 
 use crate::client::{Client, Remote, Transport};
 use crate::config::Config;
@@ -127,7 +127,8 @@ pub(crate) async fn open_engine(
     drive_on_start: DriveOnStart,
     shutdown_grace: Duration,
 ) -> Result<Engine, Error> {
-    let store = Store::open(&config.data_dir)?;
+    let options = Options { texts: config.texts };
+    let store = Store::open_with(&config.data_dir, options)?;
     let sandbox = Arc::new(open_sandbox(config)?);
     let parts = Parts {
         store: store.clone(),
@@ -144,6 +145,7 @@ pub(crate) async fn open_engine(
         fallback: config.fallback,
         default_provider: config.default_provider.clone(),
         drive_on_start,
+        budgets: config.budgets.clone(),
     };
     Ok(Engine::start(parts, settings).await?)
 }
@@ -166,7 +168,11 @@ fn sandbox_config(config: &Config) -> sandbox::Config {
 
 /// Opens the gateway alone; connects to nobody.
 pub(crate) fn open_gateway(config: &Config) -> Result<gateway::Gateway, Error> {
-    Ok(gateway::Gateway::open(gateway::Config { providers: config.providers.clone() })?)
+    Ok(gateway::Gateway::open(gateway::Config {
+        providers: config.providers.clone(),
+        cache: config.cache,
+        prices: config.prices.clone(),
+    })?)
 }
 
 /// The configured models, without an engine.
@@ -181,6 +187,18 @@ impl ConfiguredModels {
             gateway: open_gateway(config)?,
             default_provider: config.default_provider.clone(),
         })
+    }
+}
+
+impl ConfiguredModels {
+    /// Providers whose default model has no known price, as `provider/model`.
+    pub(crate) fn without_price(&self) -> Vec<String> {
+        let of_default = |info: gateway::ProviderInfo| {
+            let route = gateway::Route { provider: info.name, model: info.model };
+            let is_unknown = info.live && self.gateway.price_of(&route).is_none();
+            is_unknown.then(|| format!("{}/{}", route.provider, route.model))
+        };
+        self.gateway.providers().into_iter().filter_map(of_default).collect()
     }
 }
 

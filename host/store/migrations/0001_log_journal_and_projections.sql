@@ -18,41 +18,63 @@ CREATE TABLE bodies (
 
 -- The journal of model calls.
 CREATE TABLE llm_calls (
-    seq              INTEGER PRIMARY KEY,
-    call_id          TEXT    NOT NULL UNIQUE,
-    run_id           TEXT,
-    stage_key        TEXT,
-    attempt          INTEGER,
-    ordinal          INTEGER,
-    session_id       TEXT,
-    status           TEXT    NOT NULL,
-    label            TEXT,
-    provider         TEXT    NOT NULL,
-    model            TEXT    NOT NULL,
-    request_digest   TEXT    NOT NULL,
-    started_at       INTEGER NOT NULL,
-    ended_at         INTEGER,
-    first_token_ms   INTEGER,
-    total_ms         INTEGER,
-    tries            INTEGER,
-    answered_model   TEXT,
-    finish_reason    TEXT,
-    input_tokens     INTEGER,
-    output_tokens    INTEGER,
-    cached_tokens    INTEGER,
-    reasoning_tokens INTEGER,
-    usage_source     TEXT,
-    cost_nano_usd    INTEGER,
-    error_code       TEXT,
-    error_message    TEXT,
-    retry_after_ms   INTEGER
+    seq                  INTEGER PRIMARY KEY,
+    call_id              TEXT    NOT NULL UNIQUE,
+    run_id               TEXT,
+    stage_key            TEXT,
+    attempt              INTEGER,
+    ordinal              INTEGER,
+    session_id           TEXT,
+    client_id            TEXT,
+    conversation_id      TEXT    NOT NULL,
+    conversation_ordinal INTEGER NOT NULL,
+    status               TEXT    NOT NULL,
+    label                TEXT,
+    -- Who answered, or was asked last.
+    provider             TEXT    NOT NULL,
+    model                TEXT    NOT NULL,
+    source               TEXT    NOT NULL,
+    fallback_reason      TEXT,
+    request_digest       TEXT    NOT NULL,
+    -- For the first time. It never changes, and is the order of the lists.
+    asked_at             INTEGER NOT NULL,
+    -- For the last time.
+    started_at           INTEGER NOT NULL,
+    -- NULL as long as the call is open.
+    ended_at             INTEGER,
+    queue_ms             INTEGER,
+    first_token_ms       INTEGER,
+    total_ms             INTEGER,
+    tries                INTEGER,
+    answered_model       TEXT,
+    finish_reason        TEXT,
+    input_tokens         INTEGER,
+    output_tokens        INTEGER,
+    cached_tokens        INTEGER,
+    cache_write_tokens   INTEGER,
+    reasoning_tokens     INTEGER,
+    usage_source         TEXT,
+    cost_nano_usd        INTEGER,
+    error_code           TEXT,
+    error_message        TEXT,
+    retry_after_ms       INTEGER,
+    texts                TEXT    NOT NULL
 ) STRICT;
--- One row for each question of an attempt, however often it is asked. Calls outside of runs have no key (NULLs differ).
-CREATE UNIQUE INDEX llm_calls_by_key ON llm_calls (run_id, stage_key, attempt, ordinal);
--- Each of these ends in the row's `seq`, which is the order of the lists.
-CREATE INDEX llm_calls_by_run ON llm_calls (run_id);
-CREATE INDEX llm_calls_by_stage ON llm_calls (stage_key);
-CREATE INDEX llm_calls_by_status ON llm_calls (status);
+-- One row for each question of an attempt, however often it is asked.
+CREATE UNIQUE INDEX llm_calls_by_key ON llm_calls (run_id, stage_key, attempt, ordinal)
+    WHERE run_id IS NOT NULL;
+-- Each index ends in the row's `seq`, which decides between calls of one millisecond. What few calls have costs the
+-- others nothing.
+CREATE INDEX llm_calls_by_run ON llm_calls (run_id, asked_at) WHERE run_id IS NOT NULL;
+CREATE INDEX llm_calls_by_conversation ON llm_calls (conversation_id, conversation_ordinal);
+CREATE INDEX llm_calls_by_time ON llm_calls (asked_at);
+CREATE INDEX llm_calls_by_status ON llm_calls (status, asked_at);
+CREATE INDEX llm_calls_by_provider ON llm_calls (provider, asked_at);
+CREATE INDEX llm_calls_by_model ON llm_calls (model, asked_at);
+CREATE INDEX llm_calls_by_stage ON llm_calls (stage_key, asked_at) WHERE stage_key IS NOT NULL;
+CREATE INDEX llm_calls_by_session ON llm_calls (session_id, asked_at) WHERE session_id IS NOT NULL;
+CREATE INDEX llm_calls_by_client ON llm_calls (client_id, asked_at) WHERE client_id IS NOT NULL;
+CREATE INDEX llm_calls_by_label ON llm_calls (label, asked_at) WHERE label IS NOT NULL;
 
 -- Beside the calls and under their `seq`, because SQLite writes a row anew as a whole when its status changes.
 CREATE TABLE llm_requests (
@@ -63,6 +85,50 @@ CREATE TABLE llm_answers (
     seq    INTEGER PRIMARY KEY,
     answer TEXT NOT NULL
 ) STRICT;
+
+-- What a call had used when it ended without an answer and was asked again later: it was paid for, and the call's own
+-- row tells of the last time alone.
+CREATE TABLE llm_calls_before (
+    before_seq         INTEGER PRIMARY KEY,
+    call_seq           INTEGER NOT NULL,
+    run_id             TEXT,
+    stage_key          TEXT,
+    provider           TEXT    NOT NULL,
+    model              TEXT    NOT NULL,
+    ended_at           INTEGER NOT NULL,
+    total_ms           INTEGER,
+    input_tokens       INTEGER,
+    output_tokens      INTEGER,
+    cached_tokens      INTEGER,
+    cache_write_tokens INTEGER,
+    reasoning_tokens   INTEGER,
+    usage_source       TEXT,
+    cost_nano_usd      INTEGER
+) STRICT;
+CREATE INDEX llm_calls_before_by_run ON llm_calls_before (run_id) WHERE run_id IS NOT NULL;
+
+-- Projection of the journal: what ended calls used up, by the day (UTC) on which they ended. Calls outside of runs have
+-- the empty stage and mode.
+CREATE TABLE usage_days (
+    day                TEXT    NOT NULL,
+    provider           TEXT    NOT NULL,
+    model              TEXT    NOT NULL,
+    stage_key          TEXT    NOT NULL,
+    mode               TEXT    NOT NULL,
+    calls              INTEGER NOT NULL,
+    cache_hits         INTEGER NOT NULL,
+    failed_calls       INTEGER NOT NULL,
+    -- Calls that used something whose price is not known.
+    unpriced_calls     INTEGER NOT NULL,
+    input_tokens       INTEGER NOT NULL,
+    output_tokens      INTEGER NOT NULL,
+    cached_tokens      INTEGER NOT NULL,
+    cache_write_tokens INTEGER NOT NULL,
+    reasoning_tokens   INTEGER NOT NULL,
+    cost_nano_usd      INTEGER NOT NULL,
+    total_ms           INTEGER NOT NULL,
+    PRIMARY KEY (day, provider, model, stage_key, mode)
+) STRICT, WITHOUT ROWID;
 
 -- What attempts logged and used up.
 CREATE TABLE attempts (
@@ -151,7 +217,7 @@ CREATE TABLE stages (
     ended_at         INTEGER,
     -- Set while the stage may be started and is not.
     ready_at         INTEGER,
-    -- Set while an attempt is running.
+    -- Set while an attempt is running; not while it waits for a person.
     attempt_since    INTEGER,
     -- Set while a gate is open.
     gate_since       INTEGER,
@@ -168,6 +234,8 @@ CREATE TABLE approvals (
     position     INTEGER NOT NULL,
     status       TEXT    NOT NULL,
     content_hash TEXT    NOT NULL,
+    -- What is asked, as JSON; NULL for the usual question, whether the stage's result is good.
+    subject      TEXT,
     question     TEXT,
     opened_at    INTEGER NOT NULL,
     decided_at   INTEGER,

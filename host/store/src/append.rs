@@ -1,14 +1,13 @@
 //! What is appended to a run's log in one transaction.
 use domain::run::{Event, Recorded};
-use domain::{Digest, RunId, Timestamp};
+use domain::{CallId, Digest, RunId, Timestamp};
 use rusqlite::Connection;
 
 use crate::attempts::{self, AttemptRecord};
-use crate::calls::{self, CallAnswered};
+use crate::calls::{self, CallAnswered, Noted, Outcome};
 use crate::events::{self, Encoded};
 use crate::project::{Entry, project};
-use crate::writer::AppendJob;
-use crate::{Error, artifacts, runs, start_keys};
+use crate::{Error, Texts, artifacts, runs, start_keys};
 
 /// Events, and what comes beside them: all of it is stored, or nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,9 +34,78 @@ pub enum Beside {
     StartKey { key: String, request_digest: Digest },
 }
 
+/// An append with everything encoded.
+pub(crate) struct AppendJob {
+    pub(crate) run: RunId,
+    expected_version: u64,
+    at: Timestamp,
+    events: Vec<Encoded>,
+    beside: Vec<Kept>,
+    /// Notes about calls that the append answers, which nobody has stored yet.
+    notes: Vec<Noted>,
+}
+
+/// What comes beside events, encoded.
+enum Kept {
+    Body { digest: Digest, text: String },
+    Answer(Box<Outcome>),
+    AttemptEnded(AttemptRecord),
+    StartKey { key: String, request_digest: Digest },
+}
+
+impl Kept {
+    fn new(beside: Beside, texts: Texts) -> Result<Self, Error> {
+        Ok(match beside {
+            Beside::Body { digest, text } => Kept::Body { digest, text },
+            Beside::Answer(answer) => Kept::Answer(Box::new(Outcome::new(*answer, texts)?)),
+            Beside::AttemptEnded(attempt) => Kept::AttemptEnded(attempt),
+            Beside::StartKey { key, request_digest } => Kept::StartKey { key, request_digest },
+        })
+    }
+}
+
+impl AppendJob {
+    /// Encodes an append. By whoever asks, and not by the thread that writes: what every caller can do for itself must
+    /// not be done one after another.
+    pub(crate) fn new(append: Append, texts: Texts) -> Result<Self, Error> {
+        let Append { run, expected_version, at, events, beside } = append;
+        let kept = |beside| Kept::new(beside, texts);
+        Ok(Self {
+            run,
+            expected_version,
+            at,
+            events: Encoded::all(events)?,
+            beside: beside.into_iter().map(kept).collect::<Result<_, Error>>()?,
+            notes: Vec::new(),
+        })
+    }
+
+    /// Whether it has what came of this call.
+    pub(crate) fn answers(&self, call: &CallId) -> bool {
+        self.beside.iter().any(|kept| match kept {
+            Kept::Answer(outcome) => outcome.answer.started.call == *call,
+            Kept::Body { .. } | Kept::AttemptEnded(_) | Kept::StartKey { .. } => false,
+        })
+    }
+
+    /// Takes the note about a call that it answers: together they are one row that is written once.
+    pub(crate) fn take_note(&mut self, note: Noted) {
+        self.notes.push(note);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn note_count(&self) -> usize {
+        self.notes.len()
+    }
+}
+
 /// Stores an append. The caller undoes what a failure leaves behind.
-pub(crate) fn carry_out(db: &Connection, append: AppendJob) -> Result<Vec<Recorded>, Error> {
-    let AppendJob { run, expected_version, at, events, beside } = append;
+pub(crate) fn carry_out(
+    db: &Connection,
+    append: AppendJob,
+    texts: Texts,
+) -> Result<Vec<Recorded>, Error> {
+    let AppendJob { run, expected_version, at, events, beside, notes } = append;
     let event_count = events.len() as u64;
     let creates = expected_version == 0;
     if creates {
@@ -49,16 +117,14 @@ pub(crate) fn carry_out(db: &Connection, append: AppendJob) -> Result<Vec<Record
         runs::expect_version(db, &run, expected_version)?;
     }
     for beside in &beside {
-        keep(db, &run, beside)?;
+        keep(db, &run, beside, &notes)?;
     }
     let mut recorded = Vec::with_capacity(events.len());
     for (version, encoded) in (expected_version + 1..).zip(events) {
         let seq = events::insert(db, &run, version, at, &encoded)?;
         project(db, Entry { run: &run, version, at, event: &encoded.event })?;
-        if let Event::RunCanceled { .. } = encoded.event {
-            // Not with the projections: made again from the log, they would cancel what a retry is asking now.
-            calls::run_canceled(db, &run, at)?;
-        }
+        // Not with the projections: made again from the log, they would cancel what a retry is asking now.
+        settle_calls(db, &run, at, &encoded.event, texts)?;
         recorded.push(Recorded { seq, version, at, event: encoded.event });
     }
     if creates && event_count > 1 {
@@ -74,16 +140,37 @@ fn expect_creation(events: &[Encoded]) -> Result<(), Error> {
     }
 }
 
-fn keep(db: &Connection, run: &RunId, beside: &Beside) -> Result<(), Error> {
-    match beside {
-        Beside::Body { digest, text } => {
+/// What the end of an attempt means for its calls. A gate for a budget does not end one, unless it is rejected.
+fn settle_calls(
+    db: &Connection,
+    run: &RunId,
+    at: Timestamp,
+    event: &Event,
+    texts: Texts,
+) -> Result<(), Error> {
+    match event {
+        Event::RunCanceled { .. } => {
+            calls::run_canceled(db, run, at)?;
+            calls::attempts_ended(db, run, texts)
+        }
+        Event::StageFinished { .. } | Event::StageFailed { .. } | Event::GateRejected { .. } => {
+            calls::attempts_ended(db, run, texts)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn keep(db: &Connection, run: &RunId, kept: &Kept, notes: &[Noted]) -> Result<(), Error> {
+    match kept {
+        Kept::Answer(outcome) => {
+            let call = &outcome.answer.started.call;
+            calls::answered(db, outcome, notes.iter().find(|note| note.call.call == *call))
+        }
+        Kept::Body { digest, text } => {
             debug_assert_eq!(*digest, crate::digest_of(text.as_bytes()));
             artifacts::insert_body(db, digest, text)
         }
-        Beside::Answer(answer) => calls::answered(db, answer),
-        Beside::AttemptEnded(attempt) => attempts::insert(db, attempt),
-        Beside::StartKey { key, request_digest } => {
-            start_keys::insert(db, key, run, request_digest)
-        }
+        Kept::AttemptEnded(attempt) => attempts::insert(db, attempt),
+        Kept::StartKey { key, request_digest } => start_keys::insert(db, key, run, request_digest),
     }
 }

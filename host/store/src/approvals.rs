@@ -1,12 +1,12 @@
 //! Questions to people: the table `approvals`.
-use domain::run::{Decision, Status};
+use domain::run::{BudgetBound, Decision, GateSubject, Status};
 use domain::{ApprovalId, Digest, Mode, RunId, StageIdx, StageKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use crate::Error;
-use crate::column::{parsed, time, time_or_none, word};
+use crate::column::{parsed, time, time_or_none, unreadable, word};
 use crate::cursor::{self, Listed, Page};
 use crate::project::Entry;
+use crate::{Error, record};
 
 /// Where a question stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +55,8 @@ pub struct ApprovalRow {
     pub status: ApprovalStatus,
     /// What the decision is bound to.
     pub content_hash: Digest,
+    /// What is asked.
+    pub subject: GateSubject,
     /// The profile's words; `None` for the usual question.
     pub question: Option<String>,
     pub opened_at: Timestamp,
@@ -78,10 +80,13 @@ pub struct ApprovalFilter {
 
 const LIST: &str = "approvals";
 
+/// The profile's words ask about the result.
 const OPENED: &str = "INSERT INTO approvals
-    (approval_id, run_id, position, status, content_hash, question, opened_at)
-    SELECT ?1, run_id, position, 'pending', ?4, gate_question, ?5 FROM stages
-    WHERE run_id = ?2 AND position = ?3";
+    (approval_id, run_id, position, status, content_hash, subject, question, opened_at)
+    SELECT ?1, run_id, position, 'pending', ?4, ?6, CASE WHEN ?6 IS NULL THEN gate_question END, ?5
+    FROM stages WHERE run_id = ?2 AND position = ?3";
+const IS_FOR_BUDGET: &str =
+    "SELECT 1 FROM approvals WHERE approval_id = ?1 AND subject IS NOT NULL";
 const DECIDED: &str = "UPDATE approvals SET status = ?2, decided_at = ?3, actor = ?4, comment = ?5
     WHERE approval_id = ?1";
 /// The run's row still names the question that is open.
@@ -128,21 +133,39 @@ const BY_RUN: &str = approval_list!("approvals_by_run", "a.run_id = :run");
 pub(crate) const LISTS: [(&str, &str); 3] =
     [("by time", BY_TIME), ("by status", BY_STATUS), ("by run", BY_RUN)];
 
+/// A question that is opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opened<'a> {
+    pub(crate) approval: &'a ApprovalId,
+    pub(crate) content_hash: &'a Digest,
+    /// The attempt that waits, and the budget. `None`: the question is whether the result is good.
+    pub(crate) budget: Option<(u32, &'a BudgetBound)>,
+}
+
 pub(crate) fn opened(
     db: &Connection,
     entry: Entry<'_>,
     after: StageIdx,
-    approval: &ApprovalId,
-    content_hash: &Digest,
+    gate: Opened<'_>,
 ) -> Result<(), Error> {
+    let subject = match gate.budget {
+        Some((attempt, bound)) => Some(record::encode_budget_subject(attempt, bound)?),
+        None => None,
+    };
     db.prepare_cached(OPENED)?.execute(params![
-        approval.as_str(),
+        gate.approval.as_str(),
         entry.run_id(),
         after.0,
-        content_hash.as_str(),
+        gate.content_hash.as_str(),
         entry.at_ms(),
+        subject,
     ])?;
     Ok(())
+}
+
+/// Whether this question is about a budget of an attempt that waits.
+pub(crate) fn is_for_budget(db: &Connection, approval: &ApprovalId) -> Result<bool, Error> {
+    Ok(db.prepare_cached(IS_FOR_BUDGET)?.exists([approval.as_str()])?)
 }
 
 pub(crate) fn decided(
@@ -211,6 +234,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ApprovalRow> {
         stage: parsed(row, "stage_key")?,
         status: word(row, "status", ApprovalStatus::from_word)?,
         content_hash: parsed(row, "content_hash")?,
+        subject: read_subject(row)?,
         question: row.get("question")?,
         opened_at: time(row, "opened_at")?,
         decided_at: time_or_none(row, "decided_at")?,
@@ -221,4 +245,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ApprovalRow> {
         effective_mode: parsed(row, "effective_mode")?,
         run_status: word(row, "run_status", Status::from_word)?,
     })
+}
+
+fn read_subject(row: &Row<'_>) -> rusqlite::Result<GateSubject> {
+    let Some(text) = row.get::<_, Option<String>>("subject")? else {
+        return Ok(GateSubject::Result);
+    };
+    record::decode_budget_subject(&text).map_err(|error| unreadable(row, "subject", &error))
 }

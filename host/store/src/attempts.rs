@@ -31,7 +31,7 @@ const INSERT: &str = "INSERT OR REPLACE INTO attempts (run_id, stage_key, attemp
 const LIST: &str = "SELECT * FROM attempts WHERE run_id = ?1 AND (?2 IS NULL OR stage_key = ?2)";
 /// A call that was asked before its attempt was interrupted and begun anew is replayed, and waits for nothing then: only
 /// those count that were asked while the recorded attempt ran.
-const TIMES: &str = "SELECT stage_key, COUNT(*) AS attempt_count,
+pub(crate) const TIMES: &str = "SELECT stage_key, COUNT(*) AS attempt_count,
     CAST(TOTAL(queue_ms) AS INTEGER) AS queue_ms,
     CAST(TOTAL(MAX(0, ended_at - started_at - (
         SELECT CAST(TOTAL(c.total_ms) AS INTEGER) FROM llm_calls c

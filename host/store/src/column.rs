@@ -55,7 +55,8 @@ pub fn digest_of(bytes: &[u8]) -> Digest {
     text.parse().expect("a SHA-256 in hexadecimal is a digest")
 }
 
-fn unreadable(row: &Row<'_>, column: &str, error: &dyn fmt::Display) -> rusqlite::Error {
+/// Damage in a column.
+pub(crate) fn unreadable(row: &Row<'_>, column: &str, error: &dyn fmt::Display) -> rusqlite::Error {
     let idx = row.as_ref().column_index(column).unwrap_or(0);
     let error = format!("column `{column}`: {error}").into();
     rusqlite::Error::FromSqlConversionFailure(idx, Type::Text, error)

@@ -40,8 +40,17 @@ const STEPS: &[M<'static>] =
     &[M::up(include_str!("../migrations/0001_log_journal_and_projections.sql"))];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
+/// What becomes of the bytes of what is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deleted {
+    /// They stay in the file until something else is written there.
+    Forgotten,
+    /// They are overwritten with zeros, in the database. The write-ahead log has them until it is begun anew.
+    Overwritten,
+}
+
 /// Opens the database for writing, and makes or migrates it.
-pub(crate) fn open_writer(data_dir: &Path) -> Result<Connection, Error> {
+pub(crate) fn open_writer(data_dir: &Path, deleted: Deleted) -> Result<Connection, Error> {
     let path = data_dir.join(DATABASE_FILE);
     // SQLite would make it readable by everybody, and gives its log the rights that the database has.
     private_file(OpenOptions::new().read(true).write(true).create(true).truncate(false))
@@ -56,6 +65,9 @@ pub(crate) fn open_writer(data_dir: &Path) -> Result<Connection, Error> {
     db.pragma_update(None, "fullfsync", "ON")?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGE_COUNT)?;
     set_up(&db, WRITER_CACHE_KIB)?;
+    // Said either way, because the library may have been built with another default.
+    let secure_delete = deleted == Deleted::Overwritten;
+    db.pragma_update_and_check(None, "secure_delete", secure_delete, |_| Ok(()))?;
     migrate(&mut db)?;
     Ok(db)
 }
@@ -143,7 +155,7 @@ mod tests {
     #[test]
     fn the_writer_waits_for_the_disk_itself() {
         let folder = tempfile::tempdir().unwrap();
-        let db = open_writer(folder.path()).unwrap();
+        let db = open_writer(folder.path(), Deleted::Forgotten).unwrap();
         let says = |pragma| db.pragma_query_value(None, pragma, |row| row.get(0));
         assert_eq!((says("fullfsync"), says("synchronous")), (Ok(1), Ok(2)));
     }

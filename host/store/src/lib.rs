@@ -38,8 +38,9 @@ pub use approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus};
 pub use artifacts::ArtifactRow;
 pub use attempts::AttemptRecord;
 pub use calls::{
-    CallAnswered, CallDetail, CallFilter, CallOrigin, CallRow, CallStarted, CallStatus, CallTiming,
-    Journaled, StageSpent, UsageSum,
+    AnswerSource, CallAnswered, CallDetail, CallFilter, CallOrigin, CallRow, CallStarted,
+    CallStatus, CallTiming, DaySpent, Journaled, Spent, StageSpent, TextsKept, UsageFilter,
+    UsageKey, UsageRow, UsageSum,
 };
 pub use column::digest_of;
 pub use cursor::{Listed, PAGE_ROW_COUNT_MAX, Page};
@@ -48,4 +49,4 @@ pub use folder::Owner;
 pub use runs::{FaultRow, RunFilter, RunRow};
 pub use stages::{StageRow, StageStatus, StageTimes};
 pub use start_keys::StartedWith;
-pub use store::Store;
+pub use store::{Options, Store, Texts};

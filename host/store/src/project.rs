@@ -1,11 +1,12 @@
 //! What each event changes in the projections.
 //!
 //! Everything is said in statements that need nothing but the event and the rows as they are, so that an append reads
-//! nothing back. Invariant: the rows say what [`domain::run::Run`] says after the same events; `replay` compares.
+//! nothing back; only a decision looks up what its gate asked. Invariant: the rows say what [`domain::run::Run`] says after the same events; `replay` compares.
 use domain::run::Event;
-use domain::{RunId, Timestamp};
+use domain::{ApprovalId, RunId, StageIdx, Timestamp};
 use rusqlite::Connection;
 
+use crate::approvals::{ApprovalStatus, Opened};
 use crate::{Error, approvals, artifacts, runs, stages, variables};
 
 /// The event that is projected, in its place.
@@ -51,17 +52,24 @@ pub(crate) fn project(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
         Event::GateOpened { stage, approval, content_hash } => {
             runs::gate_opened(db, entry, *stage, approval)?;
             stages::gate_opened(db, entry, *stage)?;
-            approvals::opened(db, entry, *stage, approval, content_hash)
+            approvals::opened(db, entry, *stage, Opened { approval, content_hash, budget: None })
+        }
+        // Nothing that is listed changes.
+        Event::BudgetWarned { .. } => Ok(()),
+        Event::BudgetGateOpened { stage, attempt, approval, content_hash, bound } => {
+            runs::gate_opened(db, entry, *stage, approval)?;
+            stages::budget_gate_opened(db, entry, *stage)?;
+            let budget = Some((*attempt, bound));
+            approvals::opened(db, entry, *stage, Opened { approval, content_hash, budget })
         }
         Event::GateGranted { stage, approval, decision } => {
-            runs::gate_granted(db, entry, *stage)?;
-            stages::gate_granted(db, entry, *stage)?;
-            approvals::decided(db, entry, approval, approvals::ApprovalStatus::Granted, decision)
+            granted(db, entry, *stage, approval)?;
+            approvals::decided(db, entry, approval, ApprovalStatus::Granted, decision)
         }
         Event::GateRejected { stage, approval, decision } => {
             runs::gate_rejected(db, entry, *stage)?;
             stages::gate_rejected(db, entry, *stage)?;
-            approvals::decided(db, entry, approval, approvals::ApprovalStatus::Rejected, decision)
+            approvals::decided(db, entry, approval, ApprovalStatus::Rejected, decision)
         }
         // The run goes on until the attempt is done; then it pauses.
         Event::PauseRequested { .. } => Ok(()),
@@ -89,5 +97,20 @@ pub(crate) fn project(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
             stages::canceled(db, entry)?;
             runs::canceled(db, entry)
         }
+    }
+}
+
+fn granted(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+    approval: &ApprovalId,
+) -> Result<(), Error> {
+    if approvals::is_for_budget(db, approval)? {
+        runs::budget_granted(db, entry)?;
+        stages::budget_granted(db, entry, stage)
+    } else {
+        runs::gate_granted(db, entry, stage)?;
+        stages::gate_granted(db, entry, stage)
     }
 }

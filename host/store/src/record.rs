@@ -2,6 +2,7 @@
 //!
 //! The form of each is held by a snapshot test. Unknown fields are skipped when reading, so that a later version of the
 //! program may add some; nothing may be renamed or removed without a migration.
+mod budget;
 mod event;
 mod fault;
 mod log;
@@ -13,7 +14,7 @@ mod tests;
 use std::str::FromStr;
 
 use domain::model::{Completion, ModelRequest};
-use domain::run::Event;
+use domain::run::{BudgetBound, Event, GateSubject};
 use domain::stage::StageLog;
 use domain::{Json, Plan};
 use serde::de::{DeserializeOwned, Error as _};
@@ -27,6 +28,7 @@ pub(crate) use fault::model_error_kind;
 pub(crate) use model::{usage_source_of, usage_source_word};
 pub(crate) use plan::{PlanRecord, fallback_of, fallback_word};
 
+use budget::BudgetSubjectRecord;
 use event::EventRecord;
 use log::LogRecord;
 use model::{CompletionRecord, RequestRecord};
@@ -66,6 +68,15 @@ pub(crate) fn encode_log(log: &StageLog) -> Result<String, Error> {
 
 pub(crate) fn decode_log(text: &str) -> Result<StageLog, Error> {
     decode::<LogRecord, _>(text)
+}
+
+/// What a gate for a budget asks.
+pub(crate) fn encode_budget_subject(attempt: u32, bound: &BudgetBound) -> Result<String, Error> {
+    encode(&BudgetSubjectRecord::new(attempt, bound))
+}
+
+pub(crate) fn decode_budget_subject(text: &str) -> Result<GateSubject, Error> {
+    decode::<BudgetSubjectRecord, _>(text)
 }
 
 /// The plan in the form that `plan.json` shows.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use crate::column::parsed;
 use crate::project::{Entry, project};
 use crate::stages::StageRow;
-use crate::{Error, approvals, database, events, record, runs, stages, variables};
+use crate::{Error, approvals, calls, database, events, record, runs, stages, variables};
 
 /// The rows of one run in each projection, in an order that does not depend on when they were written.
 const PROJECTIONS: [(&str, &str); 7] = [
@@ -36,7 +36,7 @@ const SET_VERSIONS: &str = "UPDATE runs SET (version, updated_at) =
     (SELECT version, at FROM events e WHERE e.run_id = runs.run_id
         ORDER BY version DESC LIMIT 1)";
 
-/// Makes every projection again from the log. Files of runs count as stale afterwards.
+/// Makes every projection again from the log, and the sums of usage from the journal. Files of runs count as stale afterwards.
 pub(crate) fn rebuild(db: &Connection) -> Result<(), Error> {
     db.execute_batch(CLEAR)?;
     let mut statement = db.prepare(ALL_EVENTS)?;
@@ -49,7 +49,7 @@ pub(crate) fn rebuild(db: &Connection) -> Result<(), Error> {
         project(db, Entry { run: &run, version: row.get("version")?, at, event: &event })?;
     }
     db.execute(SET_VERSIONS, [])?;
-    Ok(())
+    calls::rebuild_usage_days(db)
 }
 
 /// Compares the projections of a run with what its log says: with the same statements over an empty database, and with
@@ -132,7 +132,9 @@ fn compare_gate(db: &Connection, run: &Run) -> Result<Result<(), String>, Error>
     let Some(gate) = run.open_gate() else { return Ok(Ok(())) };
     let row = approvals::one(db, &gate.approval)?;
     let is_open = row.as_ref().is_some_and(|row| {
-        row.status == approvals::ApprovalStatus::Pending && row.content_hash == gate.content_hash
+        row.status == approvals::ApprovalStatus::Pending
+            && row.content_hash == gate.content_hash
+            && row.subject == gate.subject
     });
     let approval = &gate.approval;
     Ok(if is_open { Ok(()) } else { Err(format!("approval `{approval}` is {row:?}")) })

@@ -43,6 +43,9 @@ const GATE_GRANTED: &str = "UPDATE runs SET open_approval = NULL,
                   WHEN status = 'paused' THEN 'paused' ELSE 'running' END,
     current_position = CASE WHEN ?2 + 1 < stage_count THEN ?2 + 1 END
     WHERE run_id = ?1";
+/// The attempt goes on; in a paused run, when the run does.
+const BUDGET_GRANTED: &str = "UPDATE runs SET open_approval = NULL,
+    status = CASE WHEN status = 'paused' THEN 'paused' ELSE 'running' END WHERE run_id = ?1";
 const GATE_REJECTED: &str = "UPDATE runs SET status = 'failed', current_position = ?2,
     open_approval = NULL, ended_at = ?3 WHERE run_id = ?1";
 const PAUSED: &str = "UPDATE runs SET status = 'paused'
@@ -162,6 +165,11 @@ pub(crate) fn gate_granted(
     after: StageIdx,
 ) -> Result<(), Error> {
     db.prepare_cached(GATE_GRANTED)?.execute(params![entry.run_id(), after.0])?;
+    Ok(())
+}
+
+pub(crate) fn budget_granted(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
+    db.prepare_cached(BUDGET_GRANTED)?.execute([entry.run_id()])?;
     Ok(())
 }
 

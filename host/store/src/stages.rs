@@ -1,5 +1,8 @@
 //! Stages of runs: the table `stages`.
 //!
+//! A stage that waits for a person has ended, unless the question is about a budget: then its attempt goes on when the
+//! budget is granted, and no time of the wait is the attempt's.
+//!
 //! Times: *queue* is from where a stage may be started to where it is, *human wait* from where a gate opens to where it
 //! is decided or closed. Work and model wait are known to the attempts and the journal; reading puts them together.
 mod read;
@@ -39,14 +42,32 @@ const READY_BEHIND_GATE: &str = "UPDATE stages SET ready_at = ?3
     AND NOT EXISTS (SELECT 1 FROM runs WHERE run_id = ?1 AND status = 'paused')";
 const GATE_OPENED: &str = "UPDATE stages SET status = 'waiting_approval', gate_since = ?3
     WHERE run_id = ?1 AND position = ?2";
-const GATE_DECIDED: &str = "UPDATE stages SET status = ?4,
+const GATE_GRANTED: &str = "UPDATE stages SET status = 'done',
+    human_wait_ms = human_wait_ms + MAX(0, ?3 - COALESCE(gate_since, ?3)), gate_since = NULL
+    WHERE run_id = ?1 AND position = ?2";
+const BUDGET_GATE_OPENED: &str = "UPDATE stages SET status = 'waiting_approval', gate_since = ?3,
+    attempt_ms = attempt_ms + MAX(0, ?3 - COALESCE(attempt_since, ?3)), attempt_since = NULL
+    WHERE run_id = ?1 AND position = ?2";
+/// In a paused run the attempt goes on when the run is resumed.
+const BUDGET_GRANTED: &str = "UPDATE stages SET status = 'running',
+    human_wait_ms = human_wait_ms + MAX(0, ?3 - COALESCE(gate_since, ?3)), gate_since = NULL,
+    attempt_since = CASE WHEN NOT EXISTS
+        (SELECT 1 FROM runs WHERE run_id = ?1 AND status = 'paused') THEN ?3 END
+    WHERE run_id = ?1 AND position = ?2";
+/// A result ended with its attempt; an attempt that waited for a budget ends here.
+const GATE_REJECTED: &str = "UPDATE stages SET status = 'rejected',
+    ended_at = COALESCE(ended_at, ?3),
     human_wait_ms = human_wait_ms + MAX(0, ?3 - COALESCE(gate_since, ?3)), gate_since = NULL
     WHERE run_id = ?1 AND position = ?2";
 /// A next stage that was ready for an instant, until its run paused.
 const PAUSED: &str = "UPDATE stages SET
     queue_ms = queue_ms + MAX(0, ?2 - ready_at), ready_at = NULL
     WHERE run_id = ?1 AND ready_at IS NOT NULL";
-const RESUMED: &str = "UPDATE stages SET ready_at = ?2 WHERE run_id = ?1
+/// The stage is begun, or goes on in an attempt that was allowed more budget during the pause.
+const RESUMED: &str = "UPDATE stages SET
+    ready_at = CASE WHEN status <> 'running' THEN ?2 END,
+    attempt_since = CASE WHEN status = 'running' THEN ?2 END
+    WHERE run_id = ?1
     AND position = (SELECT current_position FROM runs
         WHERE run_id = ?1 AND status = 'paused' AND open_approval IS NULL)";
 const RETRIED: &str = "UPDATE stages SET status = 'pending', ended_at = NULL, summary = NULL,
@@ -56,12 +77,13 @@ const RETRIED: &str = "UPDATE stages SET status = 'pending', ended_at = NULL, su
     WHERE run_id = ?1 AND position >= ?2";
 const CANCELED: &str = "UPDATE stages SET
     status = CASE WHEN status IN ('running', 'waiting_approval') THEN 'canceled' ELSE status END,
-    ended_at = CASE WHEN status = 'running' THEN ?2 ELSE ended_at END,
+    ended_at = CASE WHEN status IN ('running', 'waiting_approval') THEN COALESCE(ended_at, ?2)
+        ELSE ended_at END,
     attempt_ms = attempt_ms + MAX(0, ?2 - COALESCE(attempt_since, ?2)), attempt_since = NULL,
     human_wait_ms = human_wait_ms + MAX(0, ?2 - COALESCE(gate_since, ?2)), gate_since = NULL,
     queue_ms = queue_ms + MAX(0, ?2 - COALESCE(ready_at, ?2)), ready_at = NULL
     WHERE run_id = ?1
-    AND (attempt_since IS NOT NULL OR gate_since IS NOT NULL OR ready_at IS NOT NULL)";
+    AND (status = 'running' OR gate_since IS NOT NULL OR ready_at IS NOT NULL)";
 
 pub(crate) fn created(db: &Connection, entry: Entry<'_>, plan: &Plan) -> Result<(), Error> {
     let mut insert = db.prepare_cached(INSERT)?;
@@ -139,7 +161,8 @@ pub(crate) fn gate_granted(
     entry: Entry<'_>,
     stage: StageIdx,
 ) -> Result<(), Error> {
-    gate_decided(db, entry, stage, "done")?;
+    let mut statement = db.prepare_cached(GATE_GRANTED)?;
+    statement.execute(params![entry.run_id(), stage.0, entry.at_ms()])?;
     let next = stage.0.saturating_add(1);
     db.prepare_cached(READY_BEHIND_GATE)?.execute(params![entry.run_id(), next, entry.at_ms()])?;
     Ok(())
@@ -150,17 +173,28 @@ pub(crate) fn gate_rejected(
     entry: Entry<'_>,
     stage: StageIdx,
 ) -> Result<(), Error> {
-    gate_decided(db, entry, stage, "rejected")
+    let mut statement = db.prepare_cached(GATE_REJECTED)?;
+    statement.execute(params![entry.run_id(), stage.0, entry.at_ms()])?;
+    Ok(())
 }
 
-fn gate_decided(
+pub(crate) fn budget_gate_opened(
     db: &Connection,
     entry: Entry<'_>,
     stage: StageIdx,
-    status: &str,
 ) -> Result<(), Error> {
-    let mut statement = db.prepare_cached(GATE_DECIDED)?;
-    statement.execute(params![entry.run_id(), stage.0, entry.at_ms(), status])?;
+    let mut statement = db.prepare_cached(BUDGET_GATE_OPENED)?;
+    statement.execute(params![entry.run_id(), stage.0, entry.at_ms()])?;
+    Ok(())
+}
+
+pub(crate) fn budget_granted(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+) -> Result<(), Error> {
+    let mut statement = db.prepare_cached(BUDGET_GRANTED)?;
+    statement.execute(params![entry.run_id(), stage.0, entry.at_ms()])?;
     Ok(())
 }
 

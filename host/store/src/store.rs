@@ -7,14 +7,15 @@ use domain::run::{Event, Recorded};
 use domain::stage::Variable;
 use domain::{ApprovalId, ArtifactName, CallId, Digest, Plan, RunId, StageKey, Timestamp};
 
-use crate::events::Encoded;
+use crate::append::AppendJob;
+use crate::calls::{Noted, Outcome};
 use crate::folder::{self, FolderLock};
 use crate::readers::Readers;
-use crate::writer::{AppendJob, Job, Writer};
+use crate::writer::{Job, Writer};
 use crate::{
     Append, ApprovalFilter, ApprovalRow, ArtifactRow, AttemptRecord, CallAnswered, CallDetail,
-    CallFilter, CallRow, CallStarted, Error, Journaled, Listed, Owner, Page, RunFilter, RunRow,
-    StageRow, StageSpent, StartedWith, UsageSum,
+    CallFilter, CallRow, CallStarted, DaySpent, Error, Journaled, Listed, Owner, Page, RunFilter,
+    RunRow, StageRow, StageSpent, StartedWith, UsageFilter, UsageKey, UsageRow, UsageSum,
 };
 use crate::{
     approvals, artifacts, attempts, calls, events, replay, run_files, runs, stages, start_keys,
@@ -23,6 +24,31 @@ use crate::{
 
 /// Threads that read. Two: on two cores a third gains nothing and costs another page cache.
 const READER_COUNT: usize = 2;
+
+/// What is kept, where the configuration decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Texts of model calls.
+    pub texts: Texts,
+}
+
+/// How much of the texts of model calls is kept: of messages and answers, be they whole or broken off. What a running
+/// attempt may need again is kept until the attempt ends, whatever is said here. Nothing of it concerns the requests and
+/// the artifacts of runs, or calls that were recorded under another setting. What is removed is overwritten in the
+/// database; the write-ahead log beside it can hold it until the store is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Texts {
+    /// Questions and answers as they were.
+    #[default]
+    Whole,
+    /// Of each message and each answer the beginning, with a mark where something was cut off.
+    Trimmed {
+        /// Most bytes of each.
+        bytes_max: usize,
+    },
+    /// None: tokens, costs and times only.
+    Off,
+}
 
 /// An open data folder. Clones are cheap; when the last is dropped, what is queued is written and the threads end.
 #[derive(Clone)]
@@ -39,6 +65,7 @@ struct Inner {
     writer: Writer,
     lock: Mutex<Option<FolderLock>>,
     data_dir: PathBuf,
+    texts: Texts,
 }
 
 impl fmt::Debug for Store {
@@ -53,15 +80,24 @@ impl Store {
     /// # Errors
     /// [`Error::Locked`], [`Error::ReadOnly`], [`Error::Full`], [`Error::Damaged`], [`Error::Newer`] or [`Error::Io`].
     pub fn open(data_dir: &Path) -> Result<Store, Error> {
+        Self::open_with(data_dir, Options::default())
+    }
+
+    /// The same, with options.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn open_with(data_dir: &Path, options: Options) -> Result<Store, Error> {
         folder::create_private_dir(data_dir)?;
         let lock = FolderLock::take(data_dir)?;
-        let writer = Writer::open(data_dir)?;
+        let writer = Writer::open(data_dir, options.texts)?;
         let located = |error: Error| error.in_folder(data_dir);
         let readers = Readers::open(data_dir, "store-reader", READER_COUNT).map_err(located)?;
         let files = Readers::open(data_dir, "store-files", 1).map_err(located)?;
         let data_dir = data_dir.to_owned();
         let lock = Mutex::new(Some(lock));
-        Ok(Self { inner: Arc::new(Inner { readers, files, writer, lock, data_dir }) })
+        let texts = options.texts;
+        Ok(Self { inner: Arc::new(Inner { readers, files, writer, lock, data_dir, texts }) })
     }
 
     /// Writes what is queued, joins the threads and gives the folder free. Everything later is [`Error::Closed`].
@@ -93,25 +129,25 @@ impl Store {
     /// [`Error::Conflict`] if the run is at another version, [`Error::StartKeyTaken`], or what the disk says. Nothing
     /// was stored then.
     pub async fn append(&self, append: Append) -> Result<Vec<Recorded>, Error> {
-        let Append { run, expected_version, at, events, beside } = append;
-        // Here and not in the writer: what every caller can do for itself must not be done one after another.
-        let events = Encoded::all(events)?;
-        let append = Box::new(AppendJob { run, expected_version, at, events, beside });
+        let append = Box::new(AppendJob::new(append, self.inner.texts)?);
         self.inner.writer.ask(|reply| Job::Append { append, reply }).await
     }
 
-    /// Notes that a call is about to be asked, without waiting: this is what is known of it if the host dies now.
+    /// Notes that a call is about to be asked, without waiting: this is what is known of it if the host dies in a moment.
+    /// An answer that comes within the moment is written together with the note.
     pub fn note_call_started(&self, call: CallStarted) {
         let name = call.call.clone();
-        if let Err(error) = self.inner.writer.send(Job::NoteStarted(Box::new(call))) {
+        let sent = Noted::new(call, self.inner.texts)
+            .and_then(|noted| self.inner.writer.send(Job::NoteStarted(Box::new(noted))));
+        if let Err(error) = sent {
             tracing::warn!(call.id = %name, %error, "that the model call `{name}` was begun could not be noted");
         }
     }
 
     /// Keeps a call that belongs to no event. When it returns, it is on the disk.
     pub async fn keep_answer(&self, answer: CallAnswered) -> Result<(), Error> {
-        let answer = Box::new(answer);
-        self.inner.writer.ask(|reply| Job::KeepAnswer { answer, reply }).await
+        let outcome = Box::new(Outcome::new(answer, self.inner.texts)?);
+        self.inner.writer.ask(|reply| Job::KeepAnswer { outcome, note: None, reply }).await
     }
 
     /// Marks open calls that belong to no run as canceled. For a start: whoever asked them is gone. Calls of runs stay
@@ -233,7 +269,8 @@ impl Store {
         self.inner.readers.ask(move |db| variables::list(db, &run)).await
     }
 
-    /// Calls of a run, oldest first; or calls of all runs and chats, newest first.
+    /// Calls of a run, oldest first; or calls of all runs and chats, newest first. A list with one filter takes
+    /// milliseconds however many calls there are; more filters may have to look at many calls that have only one.
     pub async fn calls(&self, filter: CallFilter, page: Page) -> Result<Listed<CallRow>, Error> {
         self.inner.readers.ask(move |db| calls::list(db, &filter, &page)).await
     }
@@ -247,6 +284,26 @@ impl Store {
     pub async fn usage(&self, run: &RunId) -> Result<UsageSum, Error> {
         let run = run.clone();
         self.inner.readers.ask(move |db| calls::usage(db, &run)).await
+    }
+
+    /// What calls that have ended used up, summed up by some keys; in the order of the keys, days first to last. Without
+    /// keys: one row, the sum of all.
+    pub async fn usage_by(
+        &self,
+        filter: UsageFilter,
+        keys: Vec<UsageKey>,
+    ) -> Result<Vec<UsageRow>, Error> {
+        self.inner.readers.ask(move |db| calls::usage_by(db, &filter, &keys)).await
+    }
+
+    /// What calls used up that ended in the day (UTC) of a time, by all providers or by one.
+    pub async fn spent_in_day(
+        &self,
+        at: Timestamp,
+        provider: Option<&str>,
+    ) -> Result<DaySpent, Error> {
+        let provider = provider.map(str::to_owned);
+        self.inner.readers.ask(move |db| calls::spent_in_day(db, at, provider.as_deref())).await
     }
 
     /// What the attempts of a run, or of one of its stages, logged and used up, by the time of their start.
@@ -265,7 +322,7 @@ impl Store {
         self.inner.readers.ask(move |db| replay::compare(db, &run)).await
     }
 
-    /// Makes every projection again from the log. Nothing else is written meanwhile.
+    /// Makes every projection again from the log, and the sums of usage from the journal. Nothing else is written meanwhile.
     pub async fn rebuild_projections(&self) -> Result<(), Error> {
         self.inner.writer.ask(|reply| Job::RebuildProjections { reply }).await
     }

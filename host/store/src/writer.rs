@@ -6,46 +6,33 @@
 //!
 //! Invariant: no job is committed by halves. One that fails or panics is undone alone; if that does not succeed, the
 //! whole transaction is.
+mod gather;
+
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::run::Recorded;
 use domain::{RunId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::append::{self, Beside};
-use crate::calls::{self, CallAnswered, CallStarted};
-use crate::events::Encoded;
-use crate::{Error, database, replay, runs};
-
-/// Most jobs of one transaction: enough that fifty busy runs share a commit, and few enough that none waits long.
-const BATCH_JOB_COUNT_MAX: usize = 256;
+use crate::append::{self, AppendJob};
+use crate::calls::{self, CallStarted, Noted, Outcome};
+use crate::database::Deleted;
+use crate::{Error, Texts, database, replay, runs};
+use gather::Gathering;
 
 /// Commits after which a checkpoint is worth its two waits for the disk.
 const CHECKPOINT_COMMIT_COUNT: u32 = 64;
 /// How long nobody must have come before a checkpoint is made: longer than the pauses within a busy run.
 const CHECKPOINT_IDLE: Duration = Duration::from_millis(100);
 
-/// How long jobs that need not be durable wait for one that must be, to share its commit. A call that is answered at
-/// once costs no commit of its own then; a model that takes longer than this does not notice.
-const LINGER: Duration = Duration::from_millis(5);
-
 /// Where the answer to a job goes. Nobody may be there any more: the job is done all the same.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
-
-/// An append, checked and encoded.
-pub(crate) struct AppendJob {
-    pub(crate) run: RunId,
-    pub(crate) expected_version: u64,
-    pub(crate) at: Timestamp,
-    pub(crate) events: Vec<Encoded>,
-    pub(crate) beside: Vec<Beside>,
-}
 
 pub(crate) enum Job {
     Append {
@@ -53,10 +40,12 @@ pub(crate) enum Job {
         reply: Reply<Vec<Recorded>>,
     },
     KeepAnswer {
-        answer: Box<CallAnswered>,
+        outcome: Box<Outcome>,
+        /// The note about the call's start, where that is not stored yet.
+        note: Option<Box<Noted>>,
         reply: Reply<()>,
     },
-    NoteStarted(Box<CallStarted>),
+    NoteStarted(Box<Noted>),
     CloseOpenChats {
         at: Timestamp,
         reply: Reply<()>,
@@ -98,7 +87,7 @@ impl Job {
             | Job::FilesWritten { reply, .. } => {
                 drop(reply.send(Err(error.clone())));
             }
-            Job::NoteStarted(call) => not_noted(&call, error),
+            Job::NoteStarted(noted) => not_noted(&noted.call, error),
             #[cfg(test)]
             Job::Tamper { reply, .. } => drop(reply.send(Err(error.clone()))),
         }
@@ -115,13 +104,19 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Opens the database, migrates it, and starts the thread.
-    pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
-        let db = database::open_writer(data_dir).map_err(|error| error.in_folder(data_dir))?;
+    pub(crate) fn open(data_dir: &Path, texts: Texts) -> Result<Self, Error> {
+        let deleted = match texts {
+            Texts::Whole => Deleted::Forgotten,
+            Texts::Trimmed { .. } | Texts::Off => Deleted::Overwritten,
+        };
+        let opened = database::open_writer(data_dir, deleted);
+        let db = opened.map_err(|error| error.in_folder(data_dir))?;
         let (sender, receiver) = mpsc::channel();
         let data_dir = data_dir.to_owned();
         let desk = Desk {
             data_dir: data_dir.clone(),
             db,
+            texts,
             synchronous: Synchronous::Full,
             is_spoiled: false,
             commits: 0,
@@ -177,6 +172,7 @@ type Answer = Box<dyn FnOnce(Result<(), Error>)>;
 struct Desk {
     data_dir: PathBuf,
     db: Connection,
+    texts: Texts,
     synchronous: Synchronous,
     /// The transaction holds half of a job and must not be committed.
     is_spoiled: bool,
@@ -186,8 +182,8 @@ struct Desk {
 
 impl Desk {
     fn work(mut self, jobs: &Receiver<Job>) {
-        while let Some(first) = self.next_job(jobs) {
-            let batch = gather(first, jobs);
+        let mut gathering = Gathering::new(jobs);
+        while let Some(batch) = gathering.next_batch(|| self.wait(jobs)) {
             // The thread is the only one: it must outlive whatever goes wrong. The askers see that nobody answers.
             if panic::catch_unwind(AssertUnwindSafe(|| self.carry_out(batch))).is_err() {
                 tracing::error!("writing to the database panicked");
@@ -196,7 +192,8 @@ impl Desk {
         }
     }
 
-    fn next_job(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
+    /// Waits for a job for as long as it takes. A pause is the time for a checkpoint.
+    fn wait(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
         if self.commits >= CHECKPOINT_COMMIT_COUNT {
             match jobs.recv_timeout(CHECKPOINT_IDLE) {
                 Ok(job) => return Some(job),
@@ -290,18 +287,20 @@ impl Desk {
     fn perform(&mut self, job: Job) -> (Answer, Option<Error>) {
         match job {
             Job::Append { append, reply } => {
-                self.answering(reply, |db| append::carry_out(db, *append))
+                let texts = self.texts;
+                self.answering(reply, |db| append::carry_out(db, *append, texts))
             }
-            Job::KeepAnswer { answer, reply } => {
-                self.answering(reply, |db| calls::answered(db, &answer))
+            Job::KeepAnswer { outcome, note, reply } => {
+                self.answering(reply, |db| calls::answered(db, &outcome, note.as_deref()))
             }
             Job::RebuildProjections { reply } => self.answering(reply, replay::rebuild),
-            Job::NoteStarted(call) => {
-                let noted = self.in_savepoint(|db| calls::started(db, &call));
-                let error = noted.clone().err();
+            Job::NoteStarted(noted) => {
+                let texts = self.texts;
+                let done = self.in_savepoint(|db| calls::started(db, &noted, texts));
+                let error = done.clone().err();
                 let answer = move |committed: Result<(), Error>| {
-                    if let Err(error) = noted.and(committed) {
-                        not_noted(&call, &error);
+                    if let Err(error) = done.and(committed) {
+                        not_noted(&noted.call, &error);
                     }
                 };
                 (Box::new(answer), error)
@@ -366,22 +365,6 @@ impl Desk {
 
 fn panicked() -> Error {
     Error::database("a job of the writer panicked")
-}
-
-/// What waits; and if nobody waits for the disk yet, also what comes within a moment.
-fn gather(first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
-    let mut batch = vec![first];
-    let until = Instant::now() + LINGER;
-    loop {
-        batch.extend(jobs.try_iter().take(BATCH_JOB_COUNT_MAX - batch.len()));
-        if batch.len() >= BATCH_JOB_COUNT_MAX || batch.iter().any(Job::must_be_durable) {
-            return batch;
-        }
-        match jobs.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(job) => batch.push(job),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return batch,
-        }
-    }
 }
 
 fn not_noted(call: &CallStarted, error: &Error) {

@@ -1,6 +1,6 @@
 //! The binary, run to its end.
 use std::fmt;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use super::Folder;
 
@@ -18,6 +18,14 @@ impl fmt::Display for Ran {
 }
 
 impl Ran {
+    fn of(output: &Output) -> Ran {
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// The same with what differs from run to run replaced by its name.
     pub(crate) fn told(&self, folder: &Folder) -> String {
         let mut text = self.to_string();
@@ -36,12 +44,19 @@ impl Ran {
 
 /// Runs the binary in a folder until it ends.
 pub(crate) fn stagewright(folder: &Folder, arguments: &[&str]) -> Ran {
-    let output = command(folder).args(arguments).output().expect("the binary starts");
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Ran::of(&command(folder).args(arguments).output().expect("the binary starts"))
+}
+
+/// The same with something on standard input.
+pub(crate) fn stagewright_with_input(folder: &Folder, arguments: &[&str], input: &str) -> Ran {
+    let file = folder.path().join("standard-input");
+    std::fs::write(&file, input).expect("a file");
+    let standard_input = std::fs::File::open(&file).expect("the file");
+    // The file is open: nobody else finds the input, which may be a secret.
+    std::fs::remove_file(&file).expect("the file");
+    let mut command = command(folder);
+    let output = command.args(arguments).stdin(standard_input).output().expect("it starts");
+    Ran::of(&output)
 }
 
 /// The binary, to be run in a folder.

@@ -25,12 +25,57 @@ pub enum Behavior {
         #[serde(default)]
         after: After,
     },
+    /// Answers with a recording, byte by byte as it is in its file.
+    Replay(Replay),
     /// Answers with one line of a stream of this size, which never ends.
     HugeLine { size_bytes: usize },
     /// Never answers.
     Hang,
     /// Closes the connection instead of answering.
     Close,
+}
+
+/// How a recording is played.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Replay {
+    /// Name of the recording: that of a file in `tests/fixtures/wire` without its ending.
+    pub recording: String,
+    /// How its body is cut.
+    #[serde(default)]
+    pub split: Split,
+    /// Nothing is sent after this many bytes of the body, and the connection stays open.
+    #[serde(default)]
+    pub stall_at: Option<usize>,
+    /// The connection is closed after this many bytes of the body.
+    #[serde(default)]
+    pub cut_at: Option<usize>,
+}
+
+impl Replay {
+    /// The recording in one piece.
+    pub fn of(recording: &str) -> Self {
+        Self {
+            recording: recording.to_owned(),
+            split: Split::default(),
+            stall_at: None,
+            cut_at: None,
+        }
+    }
+}
+
+/// How a body is cut into pieces. Each piece is handed to the connection on its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// Not at all.
+    #[default]
+    Whole,
+    /// Each byte is a piece.
+    EachByte,
+    /// Pieces of this many bytes.
+    Every(usize),
+    /// At these offsets, wherever that cuts.
+    At(Vec<usize>),
 }
 
 /// What follows the last byte.
@@ -52,7 +97,7 @@ pub enum After {
 pub struct Answer {
     /// The text. `None`: one that fits the prompt.
     pub text: Option<String>,
-    /// Sent before the text as `reasoning_content`.
+    /// Sent before the text, as the protocol sends reasoning.
     pub reasoning: Option<String>,
     /// One JSON object in place of a stream.
     pub whole: bool,
@@ -64,7 +109,7 @@ pub struct Answer {
     pub crlf: bool,
     /// Puts comments and pings between the events.
     pub pings: bool,
-    /// Ends the stream with `[DONE]`.
+    /// Ends the stream with `[DONE]` or `message_stop`.
     pub done: bool,
     /// Where the counts stand.
     pub usage: UsageForm,
@@ -124,6 +169,21 @@ impl Behavior {
             "error": { "message": message, "type": code, "code": code, "param": null }
         });
         Self::status(status, body.to_string())
+    }
+
+    /// A status with an error object as Anthropic sends it.
+    pub fn anthropic_error(status: u16, kind: &str, message: &str) -> Self {
+        let body = serde_json::json!({
+            "type": "error",
+            "error": { "type": kind, "message": message },
+            "request_id": "req_1"
+        });
+        Self::status(status, body.to_string())
+    }
+
+    /// A recording in one piece.
+    pub fn replay(recording: &str) -> Self {
+        Behavior::Replay(Replay::of(recording))
     }
 
     /// 429 with a wait in `Retry-After`.

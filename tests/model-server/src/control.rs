@@ -2,7 +2,8 @@
 //!
 //! `POST /control/behavior` queues one or, with `?count=N`, several; `POST /control/otherwise` sets what is done when
 //! nothing is queued; `POST /control/hold`, `/release`, `/reset`; `POST /control/key` with `{"key": "..."}`;
-//! `GET /control/requests` gives all requests and, with `?at_least=N`, waits for that many; `GET /control/count`.
+//! `GET /control/requests` gives all requests and, with `?at_least=N`, waits for that many; `GET /control/count`;
+//! `GET /control/closed?index=N` waits until that call, the first being 0, is over, and says how and after what time.
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::behavior::Behavior;
-use crate::server::{Recorded, Shared};
+use crate::shared::{Recorded, Shared};
 
 #[derive(Deserialize)]
 struct Times {
@@ -30,6 +31,12 @@ struct Awaited {
 }
 
 #[derive(Deserialize)]
+struct Numbered {
+    #[serde(default)]
+    index: usize,
+}
+
+#[derive(Deserialize)]
 struct Key {
     key: Option<String>,
 }
@@ -44,6 +51,7 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/control/key", post(require_key))
         .route("/control/requests", get(requests))
         .route("/control/count", get(count))
+        .route("/control/closed", get(closed))
 }
 
 async fn push(
@@ -89,5 +97,9 @@ async fn requests(
 }
 
 async fn count(State(shared): State<Shared>) -> Json<Value> {
-    Json(json!({ "count": shared.requests().len() }))
+    Json(json!({ "count": shared.request_count() }))
+}
+
+async fn closed(State(shared): State<Shared>, Query(numbered): Query<Numbered>) -> Json<Recorded> {
+    Json(shared.wait_for_closed(numbered.index).await)
 }

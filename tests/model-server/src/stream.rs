@@ -6,33 +6,69 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::behavior::{After, Answer, Behavior, UsageForm};
-use crate::server::Watched;
-use crate::{MODEL, writer};
+use crate::behavior::{After, Answer, Behavior, Replay, Split};
+use crate::recording::Recording;
+use crate::shared::Watched;
+use crate::{anthropic, openai, writer};
 
 const EVENT_STREAM: &str = "text/event-stream";
 /// Size of the pieces that a huge line is sent in, in bytes.
 const HUGE_PIECE_BYTES: usize = 64 << 10;
 
+/// What a request was written in, and its answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    OpenAi,
+    Anthropic,
+}
+
+/// A body on its way: its pieces, and what follows them.
+struct Pieces {
+    pieces: Vec<Vec<u8>>,
+    /// Each piece is written on its own, rather than together with the next.
+    apart: bool,
+    after: After,
+}
+
+impl Pieces {
+    fn together(pieces: Vec<Vec<u8>>) -> Self {
+        Self { pieces, apart: false, after: After::End }
+    }
+
+    fn cut(body: &[u8], split: &Split) -> Self {
+        Self { pieces: cut(body, split), apart: *split != Split::Whole, after: After::End }
+    }
+
+    fn then(self, after: After) -> Self {
+        Self { after, ..self }
+    }
+}
+
 /// Does what the behavior says.
-pub(crate) async fn respond(behavior: Behavior, request: &Value, mut watched: Watched) -> Response {
+pub(crate) async fn respond(
+    protocol: Protocol,
+    behavior: Behavior,
+    request: &Value,
+    mut watched: Watched,
+) -> Response {
     match behavior {
-        Behavior::Answer(answer) => answered(&answer, request, watched),
+        Behavior::Answer(answer) => answered(protocol, &answer, request, watched),
         Behavior::Status { status, headers, body } => {
             watched.end();
             refused(status, headers, body)
         }
         Behavior::Raw { content_type, body, piece_bytes, after } => {
-            let pieces = cut(body.into_bytes(), piece_bytes);
-            streamed(&content_type, pieces, after, watched)
+            let pieces = Pieces::cut(body.as_bytes(), &split(piece_bytes)).then(after);
+            streamed(&content_type, pieces, watched)
         }
+        Behavior::Replay(replay) => replayed(&replay, watched),
         Behavior::HugeLine { size_bytes } => {
             let mut pieces = vec![b"data: \"".to_vec()];
             let count = size_bytes.div_ceil(HUGE_PIECE_BYTES);
             pieces.extend((0..count).map(|_| vec![b'x'; HUGE_PIECE_BYTES]));
-            streamed(EVENT_STREAM, pieces, After::Hang, watched)
+            streamed(EVENT_STREAM, Pieces::together(pieces).then(After::Hang), watched)
         }
         Behavior::Hang => future::pending().await,
         Behavior::Close => {
@@ -46,7 +82,14 @@ pub(crate) async fn respond(behavior: Behavior, request: &Value, mut watched: Wa
 
 fn refused(status: u16, headers: Vec<(String, String)>, body: String) -> Response {
     let status = StatusCode::from_u16(status).expect("a test names a status that exists");
-    let mut response = (status, body).into_response();
+    with_headers((status, body).into_response(), headers)
+}
+
+fn with_headers<N, V>(mut response: Response, headers: impl IntoIterator<Item = (N, V)>) -> Response
+where
+    HeaderName: TryFrom<N, Error: std::fmt::Debug>,
+    HeaderValue: TryFrom<V, Error: std::fmt::Debug>,
+{
     for (name, value) in headers {
         let name = HeaderName::try_from(name).expect("a test names a header that can be sent");
         let value = HeaderValue::try_from(value).expect("a test sets a value that can be sent");
@@ -55,136 +98,109 @@ fn refused(status: u16, headers: Vec<(String, String)>, body: String) -> Respons
     response
 }
 
-fn answered(answer: &Answer, request: &Value, watched: Watched) -> Response {
+fn answered(protocol: Protocol, answer: &Answer, request: &Value, watched: Watched) -> Response {
     let text = answer.text.clone().unwrap_or_else(|| writer::text_for(request));
-    let usage = usage(answer.usage, request, &text);
     if answer.whole {
-        let body = whole(answer, &text, &usage).to_string();
-        return streamed("application/json", vec![body.into_bytes()], After::End, watched);
+        let body = match protocol {
+            Protocol::OpenAi => openai::whole(answer, request, &text),
+            Protocol::Anthropic => anthropic::whole(answer, request, &text),
+        };
+        let pieces = Pieces::together(vec![body.to_string().into_bytes()]);
+        return streamed("application/json", pieces, watched);
     }
-    let mut events = Vec::new();
+    let mut events = match protocol {
+        Protocol::OpenAi => openai::events(answer, request, &text),
+        Protocol::Anthropic => anthropic::events(answer, request, &text),
+    };
+    if answer.pings {
+        let ping = ": ping\n\nevent: ping\ndata:\n\n";
+        events.iter_mut().for_each(|event| event.insert_str(0, ping));
+    }
     if answer.bom {
-        events.push("\u{feff}".to_owned());
-    }
-    for chunk in chunks(answer, &text, &usage) {
-        if answer.pings {
-            events.push(": ping\n\nevent: ping\ndata:\n\n".to_owned());
-        }
-        events.push(format!("data: {chunk}\n\n"));
-    }
-    if answer.done {
-        events.push("data: [DONE]\n\n".to_owned());
+        events.insert(0, "\u{feff}".to_owned());
     }
     if answer.crlf {
         events.iter_mut().for_each(|event| *event = event.replace('\n', "\r\n"));
     }
     let pieces = match answer.piece_bytes {
-        Some(_) => cut(events.concat().into_bytes(), answer.piece_bytes),
-        None => events.into_iter().map(String::into_bytes).collect(),
+        Some(_) => Pieces::cut(events.concat().as_bytes(), &split(answer.piece_bytes)),
+        None => Pieces::together(events.into_iter().map(String::into_bytes).collect()),
     };
-    streamed(EVENT_STREAM, pieces, After::End, watched)
+    streamed(EVENT_STREAM, pieces, watched)
 }
 
-/// The chunks of a stream, word by word.
-fn chunks(answer: &Answer, text: &str, usage: &Value) -> Vec<Value> {
-    let chunk = |delta: Value| {
-        json!({
-            "id": "cmpl-1",
-            "object": "chat.completion.chunk",
-            "model": MODEL,
-            "choices": [{ "index": 0, "delta": delta, "finish_reason": null }],
-        })
+fn replayed(replay: &Replay, mut watched: Watched) -> Response {
+    let Some(recording) = Recording::find(&replay.recording) else {
+        watched.end();
+        let names: Vec<&str> = Recording::names().collect();
+        let words =
+            format!("there is no recording `{}`, but {}", replay.recording, names.join(", "));
+        return (StatusCode::NOT_IMPLEMENTED, words).into_response();
     };
-    let mut chunks = vec![chunk(json!({ "role": "assistant", "content": "" }))];
-    if let Some(reasoning) = &answer.reasoning {
-        chunks.push(chunk(json!({ "reasoning_content": reasoning })));
-    }
-    chunks.extend(text.split_inclusive(' ').map(|word| chunk(json!({ "content": word }))));
-    let mut last = chunk(json!({}));
-    last["choices"][0]["finish_reason"] = json!(answer.finish_reason);
-    match answer.usage {
-        UsageForm::Kimi => last["choices"][0]["usage"] = usage.clone(),
-        UsageForm::Usual | UsageForm::Zero | UsageForm::Missing => {}
-    }
-    chunks.push(last);
-    if matches!(answer.usage, UsageForm::Usual | UsageForm::Zero) {
-        chunks.push(json!({ "model": MODEL, "choices": [], "usage": usage }));
-    }
-    chunks
+    let body = recording.body();
+    let (end, after) = match (replay.cut_at, replay.stall_at) {
+        (Some(at), _) => (at, After::Drop),
+        (None, Some(at)) => (at, After::Hang),
+        (None, None) => (body.len(), After::End),
+    };
+    let pieces = Pieces::cut(&body[..end.min(body.len())], &replay.split).then(after);
+    let mut response = streamed(EVENT_STREAM, pieces, watched);
+    *response.status_mut() =
+        StatusCode::from_u16(recording.status()).expect("a recording has a status that exists");
+    with_headers(response, recording.headers())
 }
 
-fn whole(answer: &Answer, text: &str, usage: &Value) -> Value {
-    let mut message = json!({ "role": "assistant", "content": text });
-    if let Some(reasoning) = &answer.reasoning {
-        message["reasoning_content"] = json!(reasoning);
-    }
-    let mut body = json!({
-        "object": "chat.completion",
-        "model": MODEL,
-        "choices": [{ "index": 0, "message": message, "finish_reason": answer.finish_reason }],
-    });
-    if !usage.is_null() {
-        body["usage"] = usage.clone();
-    }
-    body
+fn split(piece_bytes: Option<usize>) -> Split {
+    piece_bytes.map_or(Split::Whole, Split::Every)
 }
 
-fn usage(form: UsageForm, request: &Value, text: &str) -> Value {
-    let output = text.split_whitespace().count();
-    let input = request.to_string().split_whitespace().count();
-    match form {
-        UsageForm::Usual => json!({
-            "prompt_tokens": input,
-            "completion_tokens": output,
-            "total_tokens": input + output,
-            "prompt_tokens_details": { "cached_tokens": 1 },
-            "completion_tokens_details": { "reasoning_tokens": 0 },
-        }),
-        UsageForm::Kimi => json!({
-            "prompt_tokens": input,
-            "completion_tokens": output,
-            "total_tokens": input + output,
-            "cached_tokens": 1,
-        }),
-        UsageForm::Zero => json!({ "prompt_tokens": 0, "completion_tokens": 0 }),
-        UsageForm::Missing => Value::Null,
+fn cut(body: &[u8], split: &Split) -> Vec<Vec<u8>> {
+    let every = |size: usize| body.chunks(size.max(1)).map(<[u8]>::to_vec).collect();
+    match split {
+        Split::Whole => vec![body.to_vec()],
+        Split::EachByte => every(1),
+        Split::Every(size) => every(*size),
+        Split::At(offsets) => {
+            let mut offsets: Vec<usize> = offsets.iter().map(|at| (*at).min(body.len())).collect();
+            offsets.extend([0, body.len()]);
+            offsets.sort_unstable();
+            offsets.windows(2).map(|ends| body[ends[0]..ends[1]].to_vec()).collect()
+        }
     }
 }
 
-fn cut(body: Vec<u8>, piece_bytes: Option<usize>) -> Vec<Vec<u8>> {
-    match piece_bytes {
-        Some(size) => body.chunks(size.max(1)).map(<[u8]>::to_vec).collect(),
-        None => vec![body],
-    }
-}
-
-fn streamed(
-    content_type: &str,
-    pieces: Vec<Vec<u8>>,
-    after: After,
-    mut watched: Watched,
-) -> Response {
-    let sent = stream::iter(pieces.into_iter().map(Ok::<_, io::Error>));
-    let end = stream::once(async move {
+fn streamed(content_type: &str, body: Pieces, watched: Watched) -> Response {
+    let Pieces { pieces, apart, after } = body;
+    // The whole body is one stream that owns what watches it: dropping it, when the asking side has gone, is noted.
+    let states = (pieces.into_iter(), watched, false);
+    let sent = stream::unfold(states, move |(mut pieces, mut watched, is_over)| async move {
+        if is_over {
+            return None;
+        }
+        if apart {
+            // The connection writes out what it has whenever nothing more is there.
+            tokio::task::yield_now().await;
+        }
+        if let Some(piece) = pieces.find(|piece| !piece.is_empty()) {
+            watched.sent(piece.len());
+            return Some((Ok(piece), (pieces, watched, false)));
+        }
         match after {
             After::End => {
                 watched.end();
-                Ok(Vec::new())
+                None
             }
             After::Drop => {
                 watched.end();
                 // The wait lets the server write out what it has before it fails.
                 tokio::task::yield_now().await;
-                Err(io::Error::other("dropped on request"))
+                Some((Err(io::Error::other("dropped on request")), (pieces, watched, true)))
             }
-            After::Hang => {
-                let _keep = watched;
-                future::pending().await
-            }
+            After::Hang => future::pending().await,
         }
     });
     let content_type =
         HeaderValue::from_str(content_type).expect("a test names a type that can be sent");
-    let body = Body::from_stream(sent.chain(end));
+    let body = Body::from_stream(sent.boxed());
     ([("content-type", content_type)], body).into_response()
 }

@@ -9,14 +9,16 @@ const DEPTH_MAX: usize = 16;
 /// A text for a request.
 pub(crate) fn text_for(request: &Value) -> String {
     let format = &request["response_format"];
-    if let Some(schema) = format["json_schema"].get("schema") {
+    let anthropic_schema = request["output_config"]["format"].get("schema");
+    if let Some(schema) = format["json_schema"].get("schema").or(anthropic_schema) {
         return Walk { root: schema, texts: 0 }.instance(schema, "", 0).to_string();
     }
     if format["type"] == "json_object" {
         return json!({ "answer": "An object, as asked for." }).to_string();
     }
     let messages = request["messages"].as_array().into_iter().flatten();
-    let prompt: Vec<&str> = messages.filter_map(|message| message["content"].as_str()).collect();
+    let said = messages.filter_map(|message| message["content"].as_str());
+    let prompt: Vec<&str> = request["system"].as_str().into_iter().chain(said).collect();
     match prompt.iter().rev().find_map(|text| text.rsplit_once(SECTIONS_MARK)) {
         Some((_, list)) => document(list),
         None => "The test model has read the request and answers with one sentence.".to_owned(),

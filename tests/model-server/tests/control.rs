@@ -2,13 +2,18 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use model_server::{Behavior, ModelServer};
+use model_server::{Behavior, ModelServer, Recording, Replay, Split};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Sends one request and gives status line and body.
 async fn send(url: &str, method: &str, path: &str, body: &Value) -> (String, String) {
+    let (status, body) = send_for_bytes(url, method, path, body).await;
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+async fn send_for_bytes(url: &str, method: &str, path: &str, body: &Value) -> (String, Vec<u8>) {
     let host = url.strip_prefix("http://").expect("the server speaks plain HTTP");
     let mut stream = TcpStream::connect(host).await.expect("the server listens");
     let body = body.to_string();
@@ -21,9 +26,32 @@ async fn send(url: &str, method: &str, path: &str, body: &Value) -> (String, Str
     let mut response = Vec::new();
     // A connection that the server closes early still gave what it gave.
     let _ = stream.read_to_end(&mut response).await;
-    let response = String::from_utf8_lossy(&response).into_owned();
-    let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
-    (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+    let end = response.windows(4).position(|end| end == b"\r\n\r\n");
+    let (head, body) = response.split_at(end.unwrap_or(response.len()));
+    let head = String::from_utf8_lossy(head);
+    let body = body.get(4..).unwrap_or_default().to_vec();
+    (head.lines().next().unwrap_or_default().to_owned(), body)
+}
+
+/// A body without the frames that carry its pieces; of one that breaks off, what came.
+fn unchunked(mut body: &[u8]) -> String {
+    let mut whole = Vec::new();
+    while let Some(end) = body.windows(2).position(|end| end == b"\r\n") {
+        let size = std::str::from_utf8(&body[..end]).ok();
+        let size = size.and_then(|size| usize::from_str_radix(size, 16).ok()).unwrap_or(0);
+        let piece = &body[end + 2..];
+        if size == 0 || size > piece.len() {
+            break;
+        }
+        whole.extend_from_slice(&piece[..size]);
+        body = piece.get(size + 2..).unwrap_or_default();
+    }
+    String::from_utf8(whole).expect("recordings are UTF-8")
+}
+
+async fn replayed(url: &str) -> (String, String) {
+    let (status, body) = send_for_bytes(url, "POST", "/v1/chat/completions", &json!({})).await;
+    (status, unchunked(&body))
 }
 
 async fn complete(url: &str, body: &Value) -> (String, String) {
@@ -77,6 +105,71 @@ async fn sections_and_schemas_are_answered_in_their_form() {
     let asked = json!({ "messages": [], "response_format": format });
     let (_, body) = complete(&server.url(), &asked).await;
     assert!(body.contains(r#"{\"keyword\":\"keyword 1\"}"#), "{body}");
+}
+
+#[tokio::test]
+async fn a_recording_is_replayed_byte_by_byte_and_in_pieces() {
+    let server = ModelServer::start().await;
+    let url = server.url();
+    for name in Recording::names() {
+        let recording = Recording::find(name).unwrap();
+        let replay = json!({ "kind": "replay", "recording": name, "split": { "every": 100 } });
+        send(&url, "POST", "/control/behavior", &replay).await;
+        let (status, body) = replayed(&url).await;
+        assert!(status.starts_with(&format!("HTTP/1.1 {} ", recording.status())), "{status}");
+        assert_eq!(body, recording.text(), "{name}");
+    }
+    let unknown = json!({ "kind": "replay", "recording": "nobody" });
+    send(&url, "POST", "/control/behavior", &unknown).await;
+    let (status, body) = complete(&url, &json!({})).await;
+    assert_eq!(status, "HTTP/1.1 501 Not Implemented");
+    assert!(body.contains("anthropic-stream"), "{body}");
+}
+
+#[tokio::test]
+async fn a_stalled_and_a_cut_recording_send_what_comes_before_the_offset() {
+    let server = ModelServer::start().await;
+    let url = server.url();
+    server.push(Behavior::Replay(Replay {
+        cut_at: Some(50),
+        split: Split::EachByte,
+        ..Replay::of("openai-stream")
+    }));
+    let (_, body) = replayed(&url).await;
+    let expected = Recording::find("openai-stream").unwrap();
+    assert_eq!(body.as_bytes(), &expected.body()[..50]);
+    let closed = server.wait_for_closed(0).await;
+    assert_eq!((closed.sent_bytes, closed.abandoned), (50, false));
+
+    server.push(Behavior::Replay(Replay { stall_at: Some(50), ..Replay::of("openai-stream") }));
+    let body = json!({});
+    let stalled = complete(&url, &body);
+    tokio::select! {
+        _ = stalled => panic!("it stalls"),
+        () = server.wait_for_sent_bytes(100) => {}
+    }
+    let closed = server.wait_for_closed(1).await;
+    assert_eq!((closed.sent_bytes, closed.abandoned), (50, true));
+    assert!(closed.closed_after_ms.is_some());
+    server.wait_for_open_connections(0).await;
+    let (_, logged) = send(&url, "GET", "/control/closed?index=1", &Value::Null).await;
+    assert!(logged.contains(r#""abandoned":true"#), "{logged}");
+}
+
+#[tokio::test]
+async fn each_protocol_is_answered_in_its_own_shapes() {
+    let server = ModelServer::start().await;
+    let url = server.url();
+    let asked = json!({ "system": "x", "messages": [{ "role": "user", "content": "hi" }] });
+    let (status, body) = send(&url, "POST", "/v1/messages", &asked).await;
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    let events: Vec<&str> = body.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    assert_eq!(events[..2], ["message_start", "content_block_start"]);
+    assert_eq!(events[events.len() - 2..], ["message_delta", "message_stop"]);
+    server.require_key("k");
+    let (status, body) = send(&url, "POST", "/v1/messages", &asked).await;
+    assert_eq!(status, "HTTP/1.1 401 Unauthorized");
+    assert!(body.contains("authentication_error"), "{body}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod asking;
 mod leaving;
 mod reaching;
+mod streaming;
 mod using_up;
 
 use serde::Serialize;
@@ -62,9 +63,12 @@ pub(crate) fn run(
         Verb::AskMany => asking::ask_many(context, settings, model),
         Verb::AskAnyway => Ok(asking::ask_anyway(context, settings, model)),
         Verb::AskRandom => asking::ask_random(settings, model),
-        Verb::Stream => asking::stream(context, settings, model),
-        Verb::StreamDrop => asking::stream_drop(context, settings, model),
-        Verb::StreamHoard => Ok(asking::stream_hoard(context, settings)),
+        Verb::Stream => streaming::stream(context, settings, model),
+        Verb::StreamDrop => streaming::drop_early(context, settings, model),
+        Verb::StreamTrap => streaming::trap(context, settings, model),
+        Verb::StreamFinish => Ok(streaming::finish(context, settings)),
+        Verb::StreamAsk => Ok(streaming::ask_meanwhile(context, settings, model)),
+        Verb::StreamHoard => Ok(streaming::hoard(context, settings)),
         Verb::BigData
         | Verb::BigLog
         | Verb::ManyArtifacts

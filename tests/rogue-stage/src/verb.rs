@@ -105,7 +105,14 @@ verbs! {
     Stream,
     /// Asks for a stream, takes `count` pieces (1 if 0) and drops it.
     StreamDrop,
-    /// Opens streams and never drops one, `count` of them (1000 if 0).
+    /// Asks for a stream, takes a piece and executes `unreachable`.
+    StreamTrap,
+    /// Asks for a stream, takes `count` pieces (1 if 0), then the whole answer, then pieces until twice there is none;
+    /// `data` has what came of each.
+    StreamFinish,
+    /// Asks while a stream is open, drops the stream, and asks again; `data` has what came of both.
+    StreamAsk,
+    /// Reads streams to their ends and never drops one, `count` of them (1000 if 0).
     StreamHoard,
     /// Asks the model in `build-prompt`.
     AskInPreview,

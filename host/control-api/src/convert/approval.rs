@@ -1,17 +1,21 @@
 //! Questions to people.
+use domain::run::GateSubject;
 use store::{ApprovalRow, ApprovalStatus, ArtifactRow, StageRow};
 
+use super::budget::budget_question;
 use super::{excerpt, moment};
-use crate::dto::{ApprovalDetailDto, ApprovalDto, ApprovalStatusDto, ArtifactDto};
+use crate::dto::{ApprovalDetailDto, ApprovalDto, ApprovalStatusDto, ArtifactDto, GateSubjectDto};
 
-impl From<&ApprovalRow> for ApprovalDto {
-    fn from(row: &ApprovalRow) -> Self {
+impl ApprovalDto {
+    /// A question. `grant_allows` is what a grant would add to a budget, where one is asked about and it is known.
+    pub(crate) fn new(row: &ApprovalRow, grant_allows: Option<u64>) -> Self {
         Self {
             approval_id: row.id.to_string(),
             run_id: row.run.to_string(),
             stage: row.stage.to_string(),
             status: ApprovalStatusDto::from(row.status),
-            question: row.question.clone().unwrap_or_else(|| usual_question(row)),
+            subject: GateSubjectDto::new(&row.subject, grant_allows),
+            question: question(row, grant_allows),
             content_hash: row.content_hash.to_string(),
             mode: row.effective_mode.to_string(),
             request_excerpt: excerpt(&row.request_text),
@@ -23,19 +27,34 @@ impl From<&ApprovalRow> for ApprovalDto {
     }
 }
 
-/// What is asked where the profile has no words of its own.
-fn usual_question(row: &ApprovalRow) -> String {
-    format!("Is the result of `{}` good enough to go on with?", row.stage)
+/// What is asked: about a result in the words of the profile, where it has some.
+fn question(row: &ApprovalRow, grant_allows: Option<u64>) -> String {
+    match (&row.subject, &row.question) {
+        (GateSubject::Budget { bound, .. }, _) => {
+            budget_question(row.stage.as_str(), bound, grant_allows)
+        }
+        (GateSubject::Result, Some(question)) => question.clone(),
+        (GateSubject::Result, None) => {
+            format!("Is the result of `{}` good enough to go on with?", row.stage)
+        }
+    }
 }
 
 impl ApprovalDetailDto {
-    /// An approval, with what its stage of the run has made.
-    pub(crate) fn new(row: &ApprovalRow, stages: &[StageRow], artifacts: &[ArtifactRow]) -> Self {
-        let stage = stages.iter().find(|stage| stage.key == row.stage);
-        let shown =
-            artifacts.iter().filter(|artifact| artifact.stage == row.stage && artifact.current);
+    /// A question about a result, with what the stage has made; one about a budget, which has nothing to look at.
+    pub(crate) fn new(
+        approval: ApprovalDto,
+        row: &ApprovalRow,
+        stages: &[StageRow],
+        artifacts: &[ArtifactRow],
+    ) -> Self {
+        let asks_about_result = row.subject == GateSubject::Result;
+        let stage = stages.iter().find(|stage| asks_about_result && stage.key == row.stage);
+        let shown = artifacts.iter().filter(|artifact| {
+            asks_about_result && artifact.stage == row.stage && artifact.current
+        });
         Self {
-            approval: ApprovalDto::from(row),
+            approval,
             request_text: row.request_text.clone(),
             summary: stage.and_then(|stage| stage.summary.clone()),
             artifacts: shown.map(ArtifactDto::from).collect(),

@@ -1,13 +1,13 @@
 //! Calls of language models.
 use domain::model::{Completion, Message, ModelRequest, ResponseFormat, Role, Usage, UsageSource};
 use domain::{RunId, StageKey};
-use engine::{ChatAnswer, PromptPreview};
-use store::{CallDetail, CallOrigin, CallRow, CallStatus};
+use engine::PromptPreview;
+use store::{AnswerSource, CallDetail, CallOrigin, CallRow, CallStatus, TextsKept};
 
 use super::{cost, moment};
 use crate::dto::{
-    CallDetailDto, CallDto, CallStatusDto, CallUsageDto, ChatMessageDto, ChatResponseDto,
-    ModelAnswerDto, ModelMessageDto, ModelRequestDto, PromptDto, ResponseFormatDto, RoleDto,
+    AnswerSourceDto, CallDetailDto, CallDto, CallStatusDto, CallUsageDto, ModelAnswerDto,
+    ModelMessageDto, ModelRequestDto, PromptDto, ResponseFormatDto, RoleDto, TextsDto,
 };
 
 impl From<&CallRow> for CallDto {
@@ -20,15 +20,22 @@ impl From<&CallRow> for CallDto {
             attempt: origin.attempt,
             ordinal: origin.ordinal,
             session_id: origin.session_id,
+            client_id: origin.client_id,
+            conversation_id: row.conversation_id.clone(),
+            conversation_ordinal: row.conversation_ordinal,
             status: CallStatusDto::from(row.status),
             provider: row.provider.clone(),
             model: row.answered_model.clone().unwrap_or_else(|| row.model.clone()),
+            asked_model: row.model.clone(),
+            source: AnswerSourceDto::from(row.source),
+            fallback_reason: row.fallback_reason.clone(),
             label: row.label.clone(),
             finish_reason: row.finish_reason.as_ref().map(|reason| reason.as_str().to_owned()),
             error_code: row.error.as_ref().map(|error| error.kind.code().to_owned()),
             error_message: row.error.as_ref().map(|error| error.message.clone()),
             usage: row.usage.as_ref().map(CallUsageDto::from).unwrap_or_default(),
             cost: row.cost_nano_usd.map(cost),
+            queue_ms: row.timing.map(|timing| timing.queue_ms),
             first_token_ms: row.timing.and_then(|timing| timing.first_token_ms),
             total_ms: row.timing.map(|timing| timing.total_ms),
             tries: row.timing.map(|timing| timing.tries),
@@ -45,6 +52,7 @@ struct Origin {
     attempt: Option<u32>,
     ordinal: Option<u32>,
     session_id: Option<String>,
+    client_id: Option<String>,
 }
 
 impl From<&CallOrigin> for Origin {
@@ -55,11 +63,13 @@ impl From<&CallOrigin> for Origin {
                 stage: Some(stage.to_string()),
                 attempt: Some(*attempt),
                 ordinal: Some(*ordinal),
-                session_id: None,
+                ..Self::default()
             },
-            CallOrigin::Chat { session_id } => {
-                Self { session_id: session_id.clone(), ..Self::default() }
-            }
+            CallOrigin::Chat { session_id, client_id } => Self {
+                session_id: session_id.clone(),
+                client_id: client_id.clone(),
+                ..Self::default()
+            },
         }
     }
 }
@@ -68,8 +78,9 @@ impl From<&CallDetail> for CallDetailDto {
     fn from(detail: &CallDetail) -> Self {
         Self {
             call: CallDto::from(&detail.row),
-            request: ModelRequestDto::from(&detail.request),
+            request: detail.request.as_ref().map(ModelRequestDto::from),
             answer: detail.answer.as_ref().map(ModelAnswerDto::from),
+            texts: TextsDto::from(detail.texts),
         }
     }
 }
@@ -90,6 +101,7 @@ impl From<&Usage> for CallUsageDto {
             input_tokens: usage.input_tokens,
             output_tokens: usage.output_tokens,
             cached_tokens: usage.cached_tokens,
+            cache_write_tokens: usage.cache_write_tokens,
             reasoning_tokens: usage.reasoning_tokens,
             estimated: usage.source == UsageSource::Estimated,
         }
@@ -118,17 +130,6 @@ impl From<&Message> for ModelMessageDto {
     }
 }
 
-impl From<ChatMessageDto> for Message {
-    fn from(message: ChatMessageDto) -> Self {
-        let role = match message.role {
-            RoleDto::System => Role::System,
-            RoleDto::User => Role::User,
-            RoleDto::Assistant => Role::Assistant,
-        };
-        Self { role, content: message.content }
-    }
-}
-
 impl From<Role> for RoleDto {
     fn from(role: Role) -> Self {
         match role {
@@ -149,6 +150,26 @@ impl From<&ResponseFormat> for ResponseFormatDto {
                 // A plugin wrote it: what is not JSON is shown as the text that it is.
                 schema: serde_json::from_str(schema).unwrap_or_else(|_| schema.clone().into()),
             },
+        }
+    }
+}
+
+impl From<AnswerSource> for AnswerSourceDto {
+    fn from(source: AnswerSource) -> Self {
+        match source {
+            AnswerSource::Provider => AnswerSourceDto::Provider,
+            AnswerSource::Cache => AnswerSourceDto::Cache,
+            AnswerSource::SharedCall => AnswerSourceDto::SharedCall,
+        }
+    }
+}
+
+impl From<TextsKept> for TextsDto {
+    fn from(kept: TextsKept) -> Self {
+        match kept {
+            TextsKept::Whole => TextsDto::Whole,
+            TextsKept::Trimmed => TextsDto::Trimmed,
+            TextsKept::Off => TextsDto::Off,
         }
     }
 }
@@ -176,21 +197,6 @@ impl PromptDto {
             max_output_tokens: preview.max_output_tokens,
             estimated_cost: preview.estimated_cost_nano_usd.map(cost),
             request: ModelRequestDto::from(&preview.request),
-        }
-    }
-}
-
-impl From<&ChatAnswer> for ChatResponseDto {
-    fn from(answer: &ChatAnswer) -> Self {
-        let completion = &answer.completion;
-        Self {
-            content: completion.content.clone(),
-            model: completion.model.clone(),
-            provider: answer.provider.clone(),
-            finish_reason: completion.finish_reason.as_str().to_owned(),
-            usage: CallUsageDto::from(&completion.usage),
-            cost: completion.cost_nano_usd.map(cost),
-            call_id: answer.call_id.to_string(),
         }
     }
 }

@@ -5,7 +5,7 @@ use domain::{ArtifactRef, Fault, Plan, StageIdx};
 
 use super::line::line;
 use super::{moment, value};
-use crate::dto::{EventArtifactDto, EventDto, EventKindDto, FaultDto, VariableDto};
+use crate::dto::{BudgetBoundDto, EventArtifactDto, EventDto, EventKindDto, FaultDto, VariableDto};
 
 /// An event of a run with this plan.
 pub(crate) fn event_dto(recorded: &Recorded, plan: &Plan) -> EventDto {
@@ -42,6 +42,20 @@ fn kind(event: &Event, plan: &Plan) -> EventKindDto {
             approval_id: approval.to_string(),
             content_hash: content_hash.to_string(),
         },
+        Event::BudgetWarned { stage, attempt, bound } => EventKindDto::BudgetWarned {
+            stage: key(stage),
+            attempt: *attempt,
+            bound: BudgetBoundDto::from(bound),
+        },
+        Event::BudgetGateOpened { stage, attempt, approval, content_hash, bound } => {
+            EventKindDto::BudgetGateOpened {
+                stage: key(stage),
+                attempt: *attempt,
+                approval_id: approval.to_string(),
+                content_hash: content_hash.to_string(),
+                bound: BudgetBoundDto::from(bound),
+            }
+        }
         Event::GateGranted { stage, approval, decision } => EventKindDto::GateGranted {
             stage: key(stage),
             approval_id: approval.to_string(),

@@ -1,4 +1,5 @@
 //! An event in one line, for logs and terminals: who, what, where; never several lines.
+use super::budget::budget_words;
 use crate::dto::{EventArtifactDto, EventKindDto};
 
 pub(super) fn line(what: &EventKindDto) -> String {
@@ -32,6 +33,15 @@ pub(super) fn line(what: &EventKindDto) -> String {
         }
         EventKindDto::GateOpened { stage, approval_id, .. } => {
             format!("{stage}: waits for approval {approval_id}")
+        }
+        EventKindDto::BudgetWarned { stage, bound, .. } => {
+            format!("{stage}: budget nearly used up: {}", budget_words(bound))
+        }
+        EventKindDto::BudgetGateOpened { stage, approval_id, bound, .. } => {
+            format!(
+                "{stage}: waits for approval {approval_id}: budget used up: {}",
+                budget_words(bound)
+            )
         }
         EventKindDto::GateGranted { stage, actor, comment, .. } => {
             format!("{stage}: granted by {actor}{}", words(comment.as_deref()))

@@ -12,6 +12,14 @@ impl LiveDto {
                 let stage = stage.to_string();
                 Some(LiveDto::ModelCallStarted { stage, attempt, ordinal, provider, model })
             }
+            Live::Retrying { stage, attempt, ordinal, try_number, wait_ms, cause } => {
+                let stage = stage.to_string();
+                Some(LiveDto::ModelRetrying { stage, attempt, ordinal, try_number, wait_ms, cause })
+            }
+            Live::FallingBack { stage, attempt, ordinal, provider, model, cause } => {
+                let stage = stage.to_string();
+                Some(LiveDto::ModelFallingBack { stage, attempt, ordinal, provider, model, cause })
+            }
             Live::Text { stage, attempt, ordinal, text } => {
                 Some(LiveDto::ModelText { stage: stage.to_string(), attempt, ordinal, text })
             }
@@ -25,6 +33,8 @@ impl LiveDto {
     pub(crate) fn question(&self) -> (&str, u32, u32) {
         match self {
             LiveDto::ModelCallStarted { stage, attempt, ordinal, .. }
+            | LiveDto::ModelRetrying { stage, attempt, ordinal, .. }
+            | LiveDto::ModelFallingBack { stage, attempt, ordinal, .. }
             | LiveDto::ModelText { stage, attempt, ordinal, .. }
             | LiveDto::ModelReasoning { stage, attempt, ordinal, .. } => {
                 (stage, *attempt, *ordinal)

@@ -1,12 +1,14 @@
 //! Plans.
-use domain::plan::{Fallback, Gate, ModelChoice, PinnedPlugin};
+use domain::plan::{
+    Caching, Fallback, Gate, ModelAlternative, ModelChoice, OnBudgetExceeded, PinnedPlugin,
+};
 use domain::stage::ArtifactSpec;
 use domain::{Limits, Plan, PlannedStage};
 
 use super::{cost, value};
 use crate::dto::{
-    ArtifactSpecDto, FallbackDto, GateDto, LimitsDto, ModelChoiceDto, PlanDto, PlannedStageDto,
-    PluginRefDto,
+    ArtifactSpecDto, FallbackDto, GateDto, LimitsDto, ModelAlternativeDto, ModelChoiceDto,
+    OnBudgetExceededDto, PlanDto, PlannedStageDto, PluginRefDto,
 };
 
 impl From<Fallback> for FallbackDto {
@@ -32,6 +34,17 @@ impl From<&Plan> for PlanDto {
             stage_overrides: value(&plan.stage_overrides),
             run_token_count_max: plan.run_token_count_max,
             run_cost_max: plan.run_cost_nano_usd_max.map(cost),
+            on_budget_exceeded: OnBudgetExceededDto::from(plan.on_budget_exceeded),
+            budget_warn_percent: plan.budget_warn_percent,
+        }
+    }
+}
+
+impl From<OnBudgetExceeded> for OnBudgetExceededDto {
+    fn from(what: OnBudgetExceeded) -> Self {
+        match what {
+            OnBudgetExceeded::Stop => OnBudgetExceededDto::Stop,
+            OnBudgetExceeded::Ask => OnBudgetExceededDto::Ask,
         }
     }
 }
@@ -106,6 +119,17 @@ impl From<&ModelChoice> for ModelChoiceDto {
             temperature: choice.temperature,
             max_tokens: choice.max_tokens,
             call_time_ms_max: choice.call_time_ms_max,
+            alternatives: choice.alternatives.iter().map(ModelAlternativeDto::from).collect(),
+            cache: match choice.caching {
+                Caching::Off => false,
+                Caching::On => true,
+            },
         }
+    }
+}
+
+impl From<&ModelAlternative> for ModelAlternativeDto {
+    fn from(alternative: &ModelAlternative) -> Self {
+        Self { provider: alternative.provider.clone(), model: alternative.model.clone() }
     }
 }

@@ -3,9 +3,7 @@ use domain::Plan;
 use domain::plan::PlannedStage;
 use domain::run::Status;
 use engine::{Existed, Started};
-use store::{
-    ApprovalRow, ArtifactRow, FaultRow, RunRow, StageRow, StageStatus, StageTimes, UsageSum,
-};
+use store::{ArtifactRow, FaultRow, RunRow, StageRow, StageStatus, StageTimes, UsageSum};
 
 use super::{cost, excerpt, moment};
 use crate::dto::{
@@ -19,7 +17,7 @@ pub(crate) struct RunParts<'a> {
     pub(crate) plan: &'a Plan,
     /// In the order of the plan.
     pub(crate) stages: &'a [StageRow],
-    pub(crate) open_approval: Option<&'a ApprovalRow>,
+    pub(crate) open_approval: Option<ApprovalDto>,
     pub(crate) usage: &'a UsageSum,
 }
 
@@ -32,7 +30,7 @@ impl From<RunParts<'_>> for RunDto {
             request_text: parts.row.request_text.clone(),
             plan: PlanDto::from(parts.plan),
             stages: stages.map(|(row, planned)| StageDto::new(row, planned)).collect(),
-            pending_approval: parts.open_approval.map(ApprovalDto::from),
+            pending_approval: parts.open_approval,
             usage: UsageDto::from(parts.usage),
             timing: parts
                 .stages
@@ -135,8 +133,11 @@ impl From<&UsageSum> for UsageDto {
             input_tokens: usage.input_tokens,
             output_tokens: usage.output_tokens,
             cached_tokens: usage.cached_tokens,
+            cache_write_tokens: usage.cache_write_tokens,
             reasoning_tokens: usage.reasoning_tokens,
             cost: usage.cost_nano_usd.map(cost),
+            cache_hits: usage.cache_hits,
+            failed_calls: usage.failed_calls,
         }
     }
 }

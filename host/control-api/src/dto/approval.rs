@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{ArtifactDto, RunStatusDto};
+use super::{ArtifactDto, GateSubjectDto, RunStatusDto};
 
 /// Where a question is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -26,8 +26,10 @@ pub struct ApprovalDto {
     pub approval_id: String,
     /// The run.
     pub run_id: String,
-    /// The stage whose result is to be looked at.
+    /// The stage whose result is to be looked at, or whose attempt waits for a budget.
     pub stage: String,
+    /// What is asked about.
+    pub subject: GateSubjectDto,
     /// Where the question is.
     pub status: ApprovalStatusDto,
     /// What the reviewer is asked.
@@ -56,9 +58,9 @@ pub struct ApprovalDetailDto {
     pub approval: ApprovalDto,
     /// The whole request of the run.
     pub request_text: String,
-    /// The stage's summary of its result.
+    /// The stage's summary of its result; null where nothing but a budget is asked about.
     pub summary: Option<String>,
-    /// The artifacts to look at.
+    /// The artifacts to look at; none where nothing but a budget is asked about.
     pub artifacts: Vec<ArtifactDto>,
 }
 

@@ -28,10 +28,48 @@ pub struct CallUsageDto {
     pub output_tokens: Option<u64>,
     /// The part of the input that was read from the provider's cache.
     pub cached_tokens: Option<u64>,
+    /// The part of the input that was written into the provider's cache.
+    #[serde(default)]
+    pub cache_write_tokens: Option<u64>,
     /// The part of the output that was reasoning.
     pub reasoning_tokens: Option<u64>,
     /// Whether the host counted, because the provider did not.
     pub estimated: bool,
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerSourceDto {
+    /// The provider.
+    Provider,
+    /// The host's cache. Nothing was used, and nothing is to be paid.
+    Cache,
+    /// Another call that asked the same at the same time. Nothing was used, and nothing is to be paid.
+    SharedCall,
+}
+
+impl AnswerSourceDto {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AnswerSourceDto::Provider => "provider",
+            AnswerSourceDto::Cache => "cache",
+            AnswerSourceDto::SharedCall => "shared_call",
+        }
+    }
+}
+
+/// How much of the texts of a call is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TextsDto {
+    /// All of them.
+    Whole,
+    /// Each only up to a length.
+    Trimmed,
+    /// None of them.
+    Off,
 }
 
 /// The record of a call.
@@ -49,12 +87,24 @@ pub struct CallDto {
     pub ordinal: Option<u32>,
     /// The session of a chat.
     pub session_id: Option<String>,
+    /// The program that asked, in its own words.
+    pub client_id: Option<String>,
+    /// The conversation that the call belongs to.
+    pub conversation_id: String,
+    /// 1 for the first call of its conversation.
+    pub conversation_ordinal: u32,
     /// Where the call is.
     pub status: CallStatusDto,
-    /// The provider that was asked.
+    /// The provider that answered, or was asked last.
     pub provider: String,
-    /// The model that was asked, or that answered.
+    /// The model that answered, in the provider's words; the one that was asked if none did.
     pub model: String,
+    /// The model that was asked, for the last time. Lists are filtered and usage is summed up by it.
+    pub asked_model: String,
+    /// Where the answer came from.
+    pub source: AnswerSourceDto,
+    /// Why somebody else was asked than the one of the question; null if nobody else was.
+    pub fallback_reason: Option<String>,
     /// The name that the stage gave the call.
     pub label: Option<String>,
     /// Why the answer ended.
@@ -67,6 +117,8 @@ pub struct CallDto {
     pub usage: CallUsageDto,
     /// What it cost; null if the price is not known.
     pub cost: Option<CostDto>,
+    /// Time that it waited for a place within the limits of providers, in milliseconds.
+    pub queue_ms: Option<u64>,
     /// Time until the first token, in milliseconds.
     pub first_token_ms: Option<u64>,
     /// Time until the end, in milliseconds.
@@ -85,10 +137,12 @@ pub struct CallDetailDto {
     /// What a list shows of it.
     #[serde(flatten)]
     pub call: CallDto,
-    /// What was asked.
-    pub request: ModelRequestDto,
-    /// What was answered.
+    /// What was asked; null if the records keep no texts.
+    pub request: Option<ModelRequestDto>,
+    /// What was answered, or the part of it that had come when the call broke off.
     pub answer: Option<ModelAnswerDto>,
+    /// Whether the records keep these texts whole.
+    pub texts: TextsDto,
 }
 
 /// An answer.

@@ -2,10 +2,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{CallUsageDto, CostDto, RoleDto};
+use super::{AnswerSourceDto, CallUsageDto, CostDto, ResponseFormatDto, RoleDto};
 
 /// A conversation to go on with. Either `message` or `messages`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChatRequest {
     /// One message of the user.
@@ -23,6 +23,36 @@ pub struct ChatRequest {
     /// The session that the records count the call to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
+    /// The conversation that the records count the call to; the session's if left out, or one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<String>,
+    /// Names the program that asks, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// A name for the call in the records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Upper bound of the answer, in tokens, reasoning included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// 0.0 to 2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f32>,
+    /// More than 0.0, at most 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f32>,
+    /// Texts that end the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// Asks for a repeatable answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The form of the answer; free text if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<ResponseFormatDto>,
+    /// Whether the answer to the same question may come from the host's cache; no if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<bool>,
     /// Answer as server-sent events. So does `Accept: text/event-stream`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,
@@ -55,6 +85,49 @@ pub struct ChatResponseDto {
     pub cost: Option<CostDto>,
     /// Names the record of the call.
     pub call_id: String,
+    /// The conversation that the records count the call to.
+    pub conversation_id: String,
+    /// Where the answer came from.
+    pub source: AnswerSourceDto,
+    /// Why somebody else was asked than the one of the question; null if nobody else was.
+    pub fallback_reason: Option<String>,
+    /// How long it took.
+    pub timing: ChatTimingDto,
+}
+
+/// How long a call took, in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChatTimingDto {
+    /// Waiting for a place within the limits of providers.
+    pub queue_ms: u64,
+    /// Until the first piece of the answer.
+    pub first_token_ms: Option<u64>,
+    /// Until the end, all tries and the waits between them included.
+    pub total_ms: u64,
+    /// Requests that it took; 0 if nobody was asked.
+    pub tries: u32,
+}
+
+/// A try failed and another follows, as the data of a `retrying` event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChatRetryingDto {
+    /// Number of the try that follows; the first is 1.
+    pub try_number: u32,
+    /// How long it is waited for, in milliseconds.
+    pub wait_ms: u64,
+    /// Why the try before failed.
+    pub cause: String,
+}
+
+/// Somebody else is asked, as the data of a `falling_back` event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChatFallingBackDto {
+    /// The provider that is asked.
+    pub provider: String,
+    /// The model that is asked.
+    pub model: String,
+    /// Why the one before was not available.
+    pub cause: String,
 }
 
 /// A piece of an answer, as the data of a `text` or `reasoning` event.

@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{FaultDto, VariableDto};
+use super::{BudgetBoundDto, FaultDto, VariableDto};
 
 /// An event of a run's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -102,6 +102,30 @@ pub enum EventKindDto {
         /// Digest of what is to be looked at.
         content_hash: String,
     },
+    /// A budget is nearly used up.
+    BudgetWarned {
+        /// The stage.
+        stage: String,
+        /// The attempt.
+        attempt: u32,
+        /// The budget.
+        #[serde(flatten)]
+        bound: BudgetBoundDto,
+    },
+    /// An attempt would go over a budget, and a person is asked. It goes on when they say yes.
+    BudgetGateOpened {
+        /// The stage.
+        stage: String,
+        /// The attempt that waits.
+        attempt: u32,
+        /// Names the question.
+        approval_id: String,
+        /// Digest of the question.
+        content_hash: String,
+        /// The budget.
+        #[serde(flatten)]
+        bound: BudgetBoundDto,
+    },
     /// A person said yes.
     GateGranted {
         /// The stage.
@@ -172,6 +196,8 @@ impl EventKindDto {
             EventKindDto::StageFinished { .. } => "stage_finished",
             EventKindDto::StageFailed { .. } => "stage_failed",
             EventKindDto::GateOpened { .. } => "gate_opened",
+            EventKindDto::BudgetWarned { .. } => "budget_warned",
+            EventKindDto::BudgetGateOpened { .. } => "budget_gate_opened",
             EventKindDto::GateGranted { .. } => "gate_granted",
             EventKindDto::GateRejected { .. } => "gate_rejected",
             EventKindDto::PauseRequested { .. } => "pause_requested",
@@ -216,6 +242,36 @@ pub enum LiveDto {
         /// The model.
         model: String,
     },
+    /// A try failed; another follows.
+    ModelRetrying {
+        /// The stage.
+        stage: String,
+        /// The attempt.
+        attempt: u32,
+        /// The question.
+        ordinal: u32,
+        /// Number of the try that follows; the first is 1.
+        try_number: u32,
+        /// How long it is waited for, in milliseconds.
+        wait_ms: u64,
+        /// Why the try before failed.
+        cause: String,
+    },
+    /// Somebody else is asked, because the one before was not available.
+    ModelFallingBack {
+        /// The stage.
+        stage: String,
+        /// The attempt.
+        attempt: u32,
+        /// The question.
+        ordinal: u32,
+        /// The provider that is asked.
+        provider: String,
+        /// The model that is asked.
+        model: String,
+        /// Why the one before was not available.
+        cause: String,
+    },
     /// A piece of the model's answer.
     ModelText {
         /// The stage.
@@ -245,6 +301,8 @@ impl LiveDto {
     pub fn as_str(&self) -> &'static str {
         match self {
             LiveDto::ModelCallStarted { .. } => "model_call_started",
+            LiveDto::ModelRetrying { .. } => "model_retrying",
+            LiveDto::ModelFallingBack { .. } => "model_falling_back",
             LiveDto::ModelText { .. } => "model_text",
             LiveDto::ModelReasoning { .. } => "model_reasoning",
         }

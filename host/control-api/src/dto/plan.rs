@@ -40,6 +40,20 @@ pub struct PlanDto {
     pub run_token_count_max: Option<u64>,
     /// What the run may cost; null: not bounded.
     pub run_cost_max: Option<CostDto>,
+    /// What happens when a question would go over a budget of the run or of a stage.
+    pub on_budget_exceeded: OnBudgetExceededDto,
+    /// Percent of a budget from which on the run warns; null: it does not.
+    pub budget_warn_percent: Option<u8>,
+}
+
+/// What happens when a question would go over a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBudgetExceededDto {
+    /// The question is refused, with `budget_exhausted`.
+    Stop,
+    /// The run waits at a gate until a person allows as much again.
+    Ask,
 }
 
 /// One stage of a plan.
@@ -114,4 +128,17 @@ pub struct ModelChoiceDto {
     pub max_tokens: Option<u32>,
     /// Longest time for one call, in milliseconds; null: the provider's setting.
     pub call_time_ms_max: Option<u64>,
+    /// Who is asked instead, in this order, when the first is not available.
+    pub alternatives: Vec<ModelAlternativeDto>,
+    /// Whether an answer to the same question may come from the host's cache.
+    pub cache: bool,
+}
+
+/// Somebody else who may answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ModelAlternativeDto {
+    /// Name of a provider.
+    pub provider: String,
+    /// Name of one of its models.
+    pub model: String,
 }

@@ -115,6 +115,15 @@ pub struct UsageDto {
     pub reasoning_tokens: u64,
     /// What it cost; null if the price of any answered call is not known.
     pub cost: Option<CostDto>,
+    /// The part of the input that was written into the provider's cache.
+    #[serde(default)]
+    pub cache_write_tokens: u64,
+    /// Calls that the host answered itself, from its cache or from another call.
+    #[serde(default)]
+    pub cache_hits: u64,
+    /// Calls that have no answer.
+    #[serde(default)]
+    pub failed_calls: u64,
 }
 
 /// Where the time went, in milliseconds.

@@ -1,8 +1,11 @@
 //! What waits for a person, and the decision.
+//!
+//! A question about a budget says how much a grant allows. That is the budget itself, once more; the plan of the run or
+//! the host's settings have it, because the log keeps only the bound with what was allowed on top.
 use axum::Json;
 use axum::extract::State;
-use domain::run::Verdict;
-use domain::{ApprovalId, RunId};
+use domain::run::{BudgetBound, BudgetScope, BudgetUnit, GateSubject, Verdict};
+use domain::{ApprovalId, Plan, RunId, StageKey};
 use engine::{Engine, GateDecision};
 use store::{ApprovalFilter, ApprovalRow, ApprovalStatus, Page};
 
@@ -51,7 +54,11 @@ pub(crate) async fn list_approvals(
     InQuery(query): InQuery<ApprovalQuery>,
 ) -> Result<Json<ListDto<ApprovalDto>>, Problem> {
     let listed = engine.store().approvals(query.filter, query.page).await?;
-    Ok(Json(ListDto::page(listed)))
+    let mut items = Vec::with_capacity(listed.items.len());
+    for row in &listed.items {
+        items.push(approval_dto(&engine, row).await?);
+    }
+    Ok(Json(ListDto { items, next_cursor: listed.next_cursor }))
 }
 
 /// Shows an approval with what is to be looked at.
@@ -67,7 +74,52 @@ pub(crate) async fn show_approval(
     let row = approval_row(&engine, &approval).await?;
     let stages = engine.store().stages(&row.run).await?;
     let artifacts = engine.store().artifacts(&row.run).await?;
-    Ok(Json(ApprovalDetailDto::new(&row, &stages, &artifacts)))
+    let approval = approval_dto(&engine, &row).await?;
+    Ok(Json(ApprovalDetailDto::new(approval, &row, &stages, &artifacts)))
+}
+
+/// A question as it is shown.
+pub(crate) async fn approval_dto(
+    engine: &Engine,
+    row: &ApprovalRow,
+) -> Result<ApprovalDto, Problem> {
+    let grant_allows = match &row.subject {
+        GateSubject::Result => None,
+        GateSubject::Budget { bound, .. } => budget_step(engine, row, bound).await?,
+    };
+    Ok(ApprovalDto::new(row, grant_allows))
+}
+
+/// How much a grant adds to a budget; `None` if it is not configured any more.
+async fn budget_step(
+    engine: &Engine,
+    row: &ApprovalRow,
+    bound: &BudgetBound,
+) -> Result<Option<u64>, Problem> {
+    let days = &engine.settings().budgets;
+    let of_day = match &bound.scope {
+        BudgetScope::Stage | BudgetScope::Run => {
+            let plan = engine.store().plan(&row.run).await?;
+            return Ok(plan.and_then(|plan| planned_step(&plan, &row.stage, bound)));
+        }
+        BudgetScope::Day => Some(&days.all),
+        BudgetScope::ProviderDay { provider } => days.by_provider.get(provider),
+    };
+    Ok(of_day.and_then(|day| match bound.unit {
+        BudgetUnit::Tokens => day.tokens,
+        BudgetUnit::NanoUsd => day.nano_usd,
+    }))
+}
+
+fn planned_step(plan: &Plan, stage: &StageKey, bound: &BudgetBound) -> Option<u64> {
+    let limits = || plan.stages.iter().find(|planned| planned.key == *stage).map(|one| &one.limits);
+    match (&bound.scope, bound.unit) {
+        (BudgetScope::Stage, BudgetUnit::Tokens) => limits()?.stage_token_count_max,
+        (BudgetScope::Stage, BudgetUnit::NanoUsd) => limits()?.stage_cost_nano_usd_max,
+        (BudgetScope::Run, BudgetUnit::Tokens) => plan.run_token_count_max,
+        (BudgetScope::Run, BudgetUnit::NanoUsd) => plan.run_cost_nano_usd_max,
+        (BudgetScope::Day | BudgetScope::ProviderDay { .. }, _) => None,
+    }
 }
 
 async fn approval_row(engine: &Engine, approval: &ApprovalId) -> Result<ApprovalRow, Problem> {
@@ -75,7 +127,8 @@ async fn approval_row(engine: &Engine, approval: &ApprovalId) -> Result<Approval
     row.ok_or_else(|| Problem::new(Code::ApprovalUnknown, format!("no approval `{approval}`")))
 }
 
-/// Grants: the run goes on by itself. The first decision holds; the same again changes nothing and is no error.
+/// Grants: the run goes on by itself, and may use as much again where a budget was asked about. The first decision
+/// holds; the same again changes nothing and is no error.
 #[utoipa::path(
     post, path = "/api/v2/approvals/{approval_id}/grant", operation_id = "grant_approval", tag = "approvals",
     params(("approval_id" = String, Path, description = "`appr_...`")),

@@ -1,14 +1,19 @@
 //! Talks to a model outside of any run.
 //!
-//! A streamed answer begins when the first piece of it is there, so that what goes wrong before that still gets its
-//! own status. The last event is `done` with the whole answer, or `problem`.
+//! A streamed answer begins with the first thing that there is to tell, so that what goes wrong before that still gets
+//! its own status. The last event is `done` with the whole answer, or `problem`.
+//!
+//! Invariants: no piece is skipped, because the engine waits for room in the channel and slows the provider down. A
+//! client that goes away drops its [`Conversation`], or the future of its whole answer, and so the engine learns that
+//! nobody wants the answer any more.
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::extract::{FromRequestParts, State};
+use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use domain::model::{Message, Role};
@@ -17,16 +22,20 @@ use futures_util::stream::{self, Stream};
 use tokio::sync::mpsc::{self, Receiver};
 
 use crate::body::JsonBody;
-use crate::dto::{ChatDeltaDto, ChatRequest, ChatResponseDto, ProblemItemDto};
+use crate::convert::chat_ask;
+use crate::dto::{
+    ChatDeltaDto, ChatFallingBackDto, ChatRequest, ChatResponseDto, ChatRetryingDto, ProblemItemDto,
+};
 use crate::sse::{heartbeat, json_event};
 use crate::{ApiState, Code, Problem};
 
-/// Pieces of an answer that wait for a slow reader; later ones are skipped, and the last event has the whole answer. A
-/// model writes about 100 pieces in a second.
-const DELTA_COUNT_MAX: usize = 1_024;
+/// Pieces of an answer that wait for the reader: enough for a chunk of the network that carries several of them. More
+/// would be read from the provider, and paid for, ahead of a reader that may go away.
+const DELTA_COUNT_MAX: usize = 16;
 
-/// Asks a model. Streams with `Accept: text/event-stream` or `"stream": true`: events `text` and `reasoning`, then
-/// `done` with the whole answer, or `problem`.
+/// Asks a model. Streams with `Accept: text/event-stream` or `"stream": true`: events `text` and `reasoning`, before
+/// them perhaps `retrying` and `falling_back`, then `done` with the whole answer, or `problem`. A client that closes the
+/// connection stops the call.
 #[utoipa::path(
     post, path = "/api/chat", operation_id = "chat", tag = "chat",
     request_body = ChatRequest,
@@ -34,25 +43,16 @@ const DELTA_COUNT_MAX: usize = 1_024;
 )]
 pub(crate) async fn chat(
     State(state): State<ApiState>,
-    headers: HeaderMap,
+    accepts_events: AcceptsEvents,
     JsonBody(request): JsonBody<ChatRequest>,
 ) -> Result<Response, Problem> {
-    let streamed = request.stream.unwrap_or_else(|| accepts_events(&headers));
-    let conversation = Conversation::begin(&state.engine, parse(request)?);
+    let streamed = request.stream.unwrap_or(accepts_events.0);
+    let ask = parse(request)?;
     if streamed {
-        stream_answer(&state, conversation).await
+        stream_answer(&state, Conversation::begin(&state.engine, ask)).await
     } else {
-        whole_answer(conversation).await
-    }
-}
-
-async fn whole_answer(mut conversation: Conversation) -> Result<Response, Problem> {
-    loop {
-        match conversation.next().await {
-            Step::Delta(_) => {}
-            Step::Done(answer) => return Ok(Json(ChatResponseDto::from(&*answer)).into_response()),
-            Step::Failed(problem) => return Err(problem),
-        }
+        let answer = state.engine.chat_whole(ask).await?;
+        Ok(Json(ChatResponseDto::from(answer)).into_response())
     }
 }
 
@@ -82,7 +82,7 @@ fn answer_with(events: impl Stream<Item = Event> + Send + 'static) -> Response {
     Sse::new(events.map(Ok::<_, Infallible>)).keep_alive(heartbeat()).into_response()
 }
 
-/// A question that is being answered.
+/// A question that is being answered. Dropping it stops the answer.
 struct Conversation {
     answer: Pin<Box<dyn Future<Output = Result<ChatAnswer, engine::Error>> + Send>>,
     deltas: Receiver<ChatDelta>,
@@ -135,22 +135,36 @@ impl Step {
             Step::Delta(ChatDelta::Reasoning(text)) => {
                 json_event("reasoning", &ChatDeltaDto { text })
             }
-            Step::Done(answer) => json_event("done", &ChatResponseDto::from(&*answer)),
+            Step::Delta(ChatDelta::Retrying { try_number, wait_ms, cause }) => {
+                json_event("retrying", &ChatRetryingDto { try_number, wait_ms, cause })
+            }
+            Step::Delta(ChatDelta::FallingBack { provider, model, cause }) => {
+                json_event("falling_back", &ChatFallingBackDto { provider, model, cause })
+            }
+            Step::Done(answer) => json_event("done", &ChatResponseDto::from(*answer)),
             Step::Failed(problem) => json_event("problem", &problem.into_dto()),
         }
     }
 }
 
-fn accepts_events(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted
-        .flat_map(|value| value.split(','))
-        .any(|range| range.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
+/// Whether the client takes server-sent events. Read in place: a copy of all headers would be made for one of them.
+pub(crate) struct AcceptsEvents(bool);
+
+impl<S: Sync> FromRequestParts<S> for AcceptsEvents {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let given = parts.headers.get_all(header::ACCEPT).iter();
+        let mut ranges =
+            given.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        Ok(Self(ranges.any(|range| {
+            range.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream")
+        })))
+    }
 }
 
-fn parse(request: ChatRequest) -> Result<ChatAsk, Problem> {
-    let ChatRequest { message, messages, model, provider, session_id, stream: _ } = request;
-    let messages = match (message, messages) {
+fn parse(mut request: ChatRequest) -> Result<ChatAsk, Problem> {
+    let messages = match (request.message.take(), request.messages.take()) {
         (Some(content), None) => vec![Message { role: Role::User, content }],
         (None, Some(messages)) => messages.into_iter().map(Message::from).collect(),
         (Some(_), Some(_)) | (None, None) => {
@@ -158,5 +172,5 @@ fn parse(request: ChatRequest) -> Result<ChatAsk, Problem> {
             return Err(Problem::invalid(vec![ProblemItemDto::at_pointer("", message)]));
         }
     };
-    Ok(ChatAsk { messages, provider, model, session_id })
+    Ok(chat_ask(messages, request))
 }

@@ -1,10 +1,14 @@
 //! Whether the server is up, and whether it can work.
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 
 use crate::dto::{CheckDto, HealthDto, ReadyDto};
-use crate::{ApiState, Problem};
+use crate::{ApiState, Code, Problem};
+
+/// The text form of Prometheus.
+const METRICS_MEDIA_TYPE: &str = "text/plain; version=0.0.4";
 
 /// Says that the process answers. Needs no token.
 #[utoipa::path(
@@ -33,6 +37,21 @@ pub(crate) async fn show_ready(
     };
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Ok((status, Json(ReadyDto { status: word.to_owned(), version, store, plugins, providers })))
+}
+
+/// Shows the server's metrics in the text form of Prometheus. Asks for the token like every other route.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "show_metrics", tag = "system",
+    responses((status = 200, content_type = "text/plain", body = String))
+)]
+pub(crate) async fn show_metrics(State(state): State<ApiState>) -> Result<Response, Problem> {
+    let Some(render) = state.metrics.clone() else {
+        return Err(Problem::new(Code::RouteUnknown, "the server keeps no metrics")
+            .with_hint("ask a server that was started with `stagewright serve`"));
+    };
+    // With many labels the text takes milliseconds.
+    let text = state.off_the_loop(move |_| render()).await?;
+    Ok(([(header::CONTENT_TYPE, METRICS_MEDIA_TYPE)], text).into_response())
 }
 
 async fn check_store(state: &ApiState) -> CheckDto {

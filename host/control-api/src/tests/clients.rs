@@ -44,6 +44,12 @@ async fn every_answer_can_be_read_back_into_its_record() {
     let _: ProfileDto = read(&host, "/api/v2/workflow-profiles/gated").await;
     let _: PluginListDto = read(&host, "/api/v2/plugins").await;
     let _: ListDto<ProviderDto> = read(&host, "/api/v2/providers").await;
+    let listed: ListDto<CallDto> = read(&host, "/api/v2/llm-calls").await;
+    assert_eq!(listed.items, calls.items);
+    let usage: UsageReportDto = read(&host, "/api/v2/usage?by=day,stage").await;
+    assert_eq!(usage.items[0].sum, usage.total);
+    let _: CacheDto = read(&host, "/api/v2/llm-cache").await;
+    let _: ListedModelsDto = read(&host, "/api/v2/providers/scripted/models").await;
     let _: ReadyDto = read(&host, "/api/v1/ready").await;
     let _: ProblemDto = read(&host, "/api/v2/nothing").await;
     let preview = host.post("/api/v2/workflow-profiles/preview", json!({"mode": "gated"})).await;

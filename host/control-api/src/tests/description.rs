@@ -34,11 +34,16 @@ async fn every_path_that_clients_know_is_described() {
     GET /api/v2/approvals/{approval_id}
     POST /api/v2/approvals/{approval_id}/grant
     POST /api/v2/approvals/{approval_id}/reject
+    DELETE /api/v2/llm-cache
+    GET /api/v2/llm-cache
+    GET /api/v2/llm-calls
     GET /api/v2/llm-calls/{call_id}
     GET /api/v2/plugins
     GET /api/v2/plugins/{name}
     GET /api/v2/providers
     POST /api/v2/providers/{name}/check
+    GET /api/v2/providers/{name}/models
+    GET /api/v2/usage
     GET /api/v2/workflow-profiles
     POST /api/v2/workflow-profiles/preview
     GET /api/v2/workflow-profiles/{mode}
@@ -56,6 +61,7 @@ async fn every_path_that_clients_know_is_described() {
     GET /api/v2/workflow-runs/{run_id}/stages/{stage}/prompt
     GET /api/v2/workflow-runs/{run_id}/timeline
     GET /api/v2/workflow-runs/{run_id}/variables
+    GET /metrics
     ");
 }
 

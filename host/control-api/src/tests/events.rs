@@ -1,10 +1,11 @@
 //! Streams of events: without gap, without repetition, whatever the reader does.
 use axum::body::Body;
 use axum::http::Request;
+use model_server::{Behavior, ModelServer};
 use serde_json::json;
 
 use super::stages::Stages;
-use super::support::{Host, Seen};
+use super::support::{Host, Seen, Setup, served_by};
 use crate::Access;
 
 fn events(run: &str, query: &str) -> Request<Body> {
@@ -55,6 +56,26 @@ async fn what_a_model_writes_comes_before_the_event_of_its_answer_and_without_id
     assert!(!live.is_empty(), "{seen:?}");
     assert!(live.iter().all(|seen| seen.id.is_none() && seen.data["stage"] == "first"));
     assert!(seen.iter().any(|seen| seen.name == "model_call_started"));
+}
+
+#[tokio::test]
+async fn a_try_that_fails_is_seen_while_the_next_one_is_waited_for() {
+    let server = ModelServer::start().await;
+    server.push(Behavior::error(503, "server_error", "out of order"));
+    let setup = Setup { stages: Stages::held_up(), ..Setup::asking(served_by(&server)) };
+    let host = Host::set_up(setup).await;
+    let run = host.begin("straight").await;
+    let mut watch = host.watch(events(&run, "")).await;
+    watch.until("stage_started").await;
+    host.stages.room.add_permits(2);
+    let retrying = watch.until("model_retrying").await.pop().unwrap();
+    assert_eq!(retrying.id, None);
+    assert_eq!(
+        (&retrying.data["stage"], &retrying.data["try_number"]),
+        (&json!("first"), &json!(2))
+    );
+    assert!(retrying.data["cause"].as_str().unwrap().contains("out of order"), "{retrying:?}");
+    assert_eq!(watch.rest().await.last().unwrap().data["status"], "completed");
 }
 
 #[tokio::test]

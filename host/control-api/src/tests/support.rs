@@ -7,9 +7,11 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::Response;
 use domain::Timestamp;
-use engine::{Clock, DriveOnStart, Engine, Live, Parts, Settings};
+use engine::{Clock, DayBudgets, DriveOnStart, Engine, Live, Parts, Settings};
 use futures_util::StreamExt;
+use gateway::{Gateway, Model, OpenAi, Price, Provider};
 use http_body_util::BodyExt;
+use model_server::ModelServer;
 use profile::FallbackPolicy;
 use serde_json::{Value, json};
 use store::Store;
@@ -42,7 +44,7 @@ stages:
 "#;
 
 /// Longest time that a test waits for an event that has to come.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) struct Host {
     pub(super) engine: Engine,
@@ -57,16 +59,27 @@ impl Host {
     }
 
     pub(super) async fn with(stages: Stages, access: Access) -> Host {
+        Self::set_up(Setup { stages, access, ..Setup::default() }).await
+    }
+
+    /// A host whose default provider is a model server.
+    pub(super) async fn asking(server: &ModelServer) -> Host {
+        Self::set_up(Setup::asking(served_by(server))).await
+    }
+
+    pub(super) async fn set_up(setup: Setup) -> Host {
+        let Setup { stages, access, provider, budgets } = setup;
         let folder = TempDir::new().unwrap();
         let profiles = folder.path().join("profiles");
         std::fs::create_dir(&profiles).unwrap();
         std::fs::write(profiles.join("gated.yaml"), GATED).unwrap();
         std::fs::write(profiles.join("straight.yaml"), STRAIGHT).unwrap();
         let stages = Arc::new(stages);
-        let provider = gateway::Provider::scripted();
+        let default_provider = provider.name.clone();
+        let config = gateway::Config { providers: vec![provider], ..gateway::Config::default() };
         let parts = Parts {
             store: Store::open(folder.path()).unwrap(),
-            gateway: gateway::Gateway::open(gateway::Config { providers: vec![provider] }).unwrap(),
+            gateway: Gateway::open(config).unwrap(),
             runner: stages.clone(),
             catalog: stages.clone(),
             profile_folders: vec![profiles],
@@ -77,11 +90,14 @@ impl Host {
             shutdown_grace: Duration::ZERO,
             model_call_time_max: Duration::from_secs(10),
             fallback: FallbackPolicy::Off,
-            default_provider: gateway::SCRIPTED.to_owned(),
+            default_provider,
             drive_on_start: DriveOnStart::UnfinishedRuns,
+            budgets,
         };
         let engine = Engine::start(parts, settings).await.unwrap();
-        let router = router(ApiState::new(engine.clone(), access));
+        let metrics = || "stagewright_tests 1\n".to_owned();
+        let state = ApiState::new(engine.clone(), access).with_metrics(Arc::new(metrics));
+        let router = router(state);
         Host { engine, stages, router, _folder: folder }
     }
 
@@ -92,6 +108,32 @@ impl Host {
 
     pub(super) async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Answer {
+        self.send(Request::delete(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// Asks a model, and expects an answer.
+    pub(super) async fn chat(&self, body: Value) -> Value {
+        let answer = self.post("/api/chat", body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Waits until a list has this many items.
+    pub(super) async fn lists(&self, path: &str, count: usize) -> Vec<Value> {
+        let arrived = async {
+            loop {
+                let body = self.get(path).await.json();
+                let items = body["items"].as_array().unwrap();
+                if items.len() == count {
+                    return items.clone();
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, arrived).await.expect("the list gets so long")
     }
 
     pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
@@ -122,6 +164,25 @@ impl Host {
         tokio::time::timeout(PATIENCE, arrived).await.expect("the run arrives")
     }
 
+    /// Waits until the run asks a person or has ended.
+    pub(super) async fn settles(&self, run: &str) -> Value {
+        let id = run.parse().unwrap();
+        let mut watching = self.engine.subscribe(&id);
+        let arrived = async {
+            loop {
+                let shown = self.get(&format!("/api/v2/workflow-runs/{run}")).await.json();
+                if ["waiting_approval", "completed", "failed"]
+                    .map(Value::from)
+                    .contains(&shown["status"])
+                {
+                    return shown;
+                }
+                while !matches!(watching.next().await, Some(Live::Appended | Live::Lagged)) {}
+            }
+        };
+        tokio::time::timeout(PATIENCE, arrived).await.expect("the run settles")
+    }
+
     /// The question that waits for a person.
     pub(super) async fn open_approval(&self, run: &str) -> Value {
         self.reaches(run, "waiting_approval").await["pending_approval"].clone()
@@ -134,6 +195,51 @@ impl Host {
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
         Watch { body: response.into_body().into_data_stream(), buffer: String::new() }
     }
+}
+
+/// What a host is made of.
+pub(super) struct Setup {
+    pub(super) stages: Stages,
+    pub(super) access: Access,
+    pub(super) provider: Provider,
+    pub(super) budgets: DayBudgets,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            stages: Stages::unhindered(),
+            access: Access::in_process(),
+            provider: Provider::scripted(),
+            budgets: DayBudgets::default(),
+        }
+    }
+}
+
+impl Setup {
+    pub(super) fn asking(provider: Provider) -> Self {
+        Self { provider, ..Self::default() }
+    }
+}
+
+/// A provider `local` with one model, at 1 and 2 US dollars for a million tokens of input and output.
+pub(super) fn served_by(server: &ModelServer) -> Provider {
+    let address = OpenAi { base_url: server.base_url(), key: None, headers: Vec::new() };
+    let mut provider = Provider::openai("local", address, model_server::MODEL);
+    let price = Price {
+        input: 1_000_000,
+        cached_input: None,
+        cache_write: None,
+        output: 2_000_000,
+        reasoning: None,
+    };
+    provider.models = vec![Model {
+        name: model_server::MODEL.to_owned(),
+        price: Some(price),
+        ..Model::default()
+    }];
+    provider.retry_wait = Duration::from_millis(1);
+    provider
 }
 
 pub(super) fn post(path: &str, body: &Value) -> Request<Body> {
@@ -149,7 +255,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    async fn of(response: Response) -> Self {
+    pub(super) async fn of(response: Response) -> Self {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Self { status: parts.status, headers: parts.headers, body }

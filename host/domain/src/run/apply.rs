@@ -1,10 +1,11 @@
 //! What has happened.
 use super::{
-    AfterAttempt, Decision, Ending, Event, OpenGate, PausedAt, Run, RunState, StageResult, Verdict,
+    AfterAttempt, Allowance, BudgetBound, BudgetScope, Decision, Ending, Event, GateSubject,
+    OpenGate, PausedAt, Run, RunState, StageResult, Verdict,
 };
+use crate::ApprovalId;
 use crate::plan::StageIdx;
 use crate::stage::Variable;
-use crate::{ApprovalId, Digest};
 
 impl Run {
     /// Moves the run past an event that was decided earlier.
@@ -17,11 +18,28 @@ impl Run {
             // Only the end that follows it moves the run.
             Event::StageFailed { .. } => {}
             Event::GateOpened { stage, approval, content_hash } => {
-                self.apply_gate_opened(*stage, approval, content_hash);
+                self.apply_gate_opened(OpenGate {
+                    stage: *stage,
+                    approval: approval.clone(),
+                    content_hash: content_hash.clone(),
+                    subject: GateSubject::Result,
+                });
+            }
+            Event::BudgetWarned { stage, bound, .. } => {
+                self.warned.push(warning(*stage, bound));
+            }
+            Event::BudgetGateOpened { stage, attempt, approval, content_hash, bound } => {
+                let subject = GateSubject::Budget { attempt: *attempt, bound: bound.clone() };
+                self.apply_gate_opened(OpenGate {
+                    stage: *stage,
+                    approval: approval.clone(),
+                    content_hash: content_hash.clone(),
+                    subject,
+                });
             }
             Event::GateGranted { stage, approval, .. } => {
                 self.decided.push((approval.clone(), Verdict::Granted));
-                self.apply_granted(*stage);
+                self.apply_granted(*stage, approval);
             }
             Event::GateRejected { stage, approval, decision } => {
                 self.decided.push((approval.clone(), Verdict::Rejected));
@@ -69,12 +87,41 @@ impl Run {
         }
     }
 
-    fn apply_gate_opened(&mut self, stage: StageIdx, approval: &ApprovalId, hash: &Digest) {
-        let gate = OpenGate { stage, approval: approval.clone(), content_hash: hash.clone() };
+    fn apply_gate_opened(&mut self, gate: OpenGate) {
         self.state = RunState::AwaitingGate { gate };
     }
 
-    fn apply_granted(&mut self, stage: StageIdx) {
+    /// Whether the run has said that this budget is nearly used up.
+    pub(super) fn was_warned_of(&self, stage: StageIdx, bound: &BudgetBound) -> bool {
+        self.warned.contains(&warning(stage, bound))
+    }
+
+    fn apply_granted(&mut self, stage: StageIdx, approval: &ApprovalId) {
+        let gate = self.open_gate().filter(|gate| gate.approval == *approval);
+        if let Some(GateSubject::Budget { attempt, bound }) = gate.map(|gate| gate.subject.clone())
+        {
+            self.apply_budget_granted(stage, attempt, bound);
+        } else {
+            self.apply_result_granted(stage);
+        }
+    }
+
+    fn apply_budget_granted(&mut self, stage: StageIdx, attempt: u32, bound: BudgetBound) {
+        self.allowances.push(Allowance { stage, scope: bound.scope, unit: bound.unit });
+        self.state = match &self.state {
+            RunState::Paused { .. } => {
+                RunState::Paused { at: PausedAt::Attempt { stage, attempt } }
+            }
+            RunState::Ready { .. }
+            | RunState::Running { .. }
+            | RunState::AwaitingGate { .. }
+            | RunState::Finished(_) => {
+                RunState::Running { stage, attempt, after: AfterAttempt::GoOn }
+            }
+        };
+    }
+
+    fn apply_result_granted(&mut self, stage: StageIdx) {
         self.state = match (&self.state, self.stage_after(stage)) {
             (RunState::Paused { .. }, Some(next)) => RunState::Paused { at: PausedAt::Stage(next) },
             (
@@ -117,6 +164,9 @@ impl Run {
             RunState::Paused { at: PausedAt::Gate(gate) } => {
                 RunState::AwaitingGate { gate: gate.clone() }
             }
+            RunState::Paused { at: PausedAt::Attempt { stage, attempt } } => {
+                RunState::Running { stage: *stage, attempt: *attempt, after: AfterAttempt::GoOn }
+            }
             RunState::Ready { .. }
             | RunState::Running { .. }
             | RunState::AwaitingGate { .. }
@@ -134,8 +184,10 @@ impl Run {
     }
 
     fn finish(&mut self, ending: Ending) {
-        if let Some(gate) = self.open_gate() {
-            let approval = gate.approval.clone();
+        let is_decided =
+            |gate: &OpenGate| self.decided.iter().any(|(decided, _)| *decided == gate.approval);
+        let undecided = self.open_gate().filter(|gate| !is_decided(gate));
+        if let Some(approval) = undecided.map(|gate| gate.approval.clone()) {
             self.closed.push(approval);
         }
         self.state = RunState::Finished(ending);
@@ -147,4 +199,13 @@ impl Run {
             None => RunState::Finished(Ending::Completed),
         }
     }
+}
+
+/// What a warning is recognized by: only a budget of a stage is its own in each stage.
+fn warning(stage: StageIdx, bound: &BudgetBound) -> (Option<StageIdx>, BudgetBound) {
+    let stage = match bound.scope {
+        BudgetScope::Stage => Some(stage),
+        BudgetScope::Run | BudgetScope::Day | BudgetScope::ProviderDay { .. } => None,
+    };
+    (stage, BudgetBound { used: 0, ..bound.clone() })
 }

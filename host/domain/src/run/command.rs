@@ -1,5 +1,5 @@
 //! What may be asked of a run.
-use super::{CallOutcome, Decision, Verdict};
+use super::{BudgetBound, CallOutcome, Decision, Verdict};
 use crate::plan::StageIdx;
 use crate::stage::Variable;
 use crate::{ApprovalId, ArtifactRef, CallId, Digest, Fault};
@@ -14,6 +14,28 @@ pub enum Command {
     },
     /// A model call of the running attempt has ended.
     NoteModelCall(ModelCallNote),
+    /// A budget of the running attempt is nearly used up.
+    WarnBudget {
+        /// The stage.
+        stage: StageIdx,
+        /// The attempt.
+        attempt: u32,
+        /// The budget.
+        bound: BudgetBound,
+    },
+    /// The running attempt would go over a budget: a person is asked, and the attempt waits.
+    OpenBudgetGate {
+        /// The stage.
+        stage: StageIdx,
+        /// The attempt.
+        attempt: u32,
+        /// Names the question.
+        approval: ApprovalId,
+        /// Digest of the question.
+        content_hash: Digest,
+        /// The budget.
+        bound: BudgetBound,
+    },
     /// The running attempt gave a result.
     FinishStage {
         /// The stage.

@@ -1,7 +1,7 @@
 //! What may happen now.
 use super::{
-    AfterAttempt, Command, Decision, Ending, Event, ModelCallNote, OpenGate, PausedAt, Refusal,
-    Run, RunState, StageResult, Verdict,
+    AfterAttempt, BudgetBound, Command, Decision, Ending, Event, GateSubject, ModelCallNote,
+    OpenGate, PausedAt, Refusal, Run, RunState, StageResult, Verdict,
 };
 use crate::plan::StageIdx;
 use crate::{ApprovalId, Digest, Fault};
@@ -15,6 +15,14 @@ impl Run {
         match command {
             Command::StartStage { stage } => self.start_stage(stage),
             Command::NoteModelCall(note) => self.note_model_call(note),
+            Command::WarnBudget { stage, attempt, bound } => {
+                self.warn_budget(stage, attempt, bound)
+            }
+            Command::OpenBudgetGate { stage, attempt, approval, content_hash, bound } => {
+                let opened =
+                    Event::BudgetGateOpened { stage, attempt, approval, content_hash, bound };
+                self.open_budget_gate(stage, attempt, opened)
+            }
             Command::FinishStage { stage, attempt, result, approval } => {
                 self.finish_stage(stage, attempt, result, approval)
             }
@@ -49,6 +57,31 @@ impl Run {
         self.expect_attempt(note.stage, note.attempt)?;
         let ModelCallNote { stage, attempt, ordinal, call, outcome } = note;
         Ok(vec![Event::ModelAnswered { stage, attempt, ordinal, call, outcome }])
+    }
+
+    fn warn_budget(
+        &self,
+        stage: StageIdx,
+        attempt: u32,
+        bound: BudgetBound,
+    ) -> Result<Vec<Event>, Refusal> {
+        self.expect_attempt(stage, attempt)?;
+        if self.was_warned_of(stage, &bound) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Event::BudgetWarned { stage, attempt, bound }])
+    }
+
+    fn open_budget_gate(
+        &self,
+        stage: StageIdx,
+        attempt: u32,
+        opened: Event,
+    ) -> Result<Vec<Event>, Refusal> {
+        Ok(match self.expect_attempt(stage, attempt)? {
+            AfterAttempt::GoOn => vec![opened],
+            AfterAttempt::Pause => vec![opened, Event::RunPaused],
+        })
     }
 
     fn finish_stage(
@@ -107,7 +140,11 @@ impl Run {
             Verdict::Rejected => Ok(vec![Event::GateRejected { stage, approval, decision }]),
             Verdict::Granted => {
                 let mut events = vec![Event::GateGranted { stage, approval, decision }];
-                if self.stage_after(stage).is_none() {
+                let ends = match gate.subject {
+                    GateSubject::Result => self.stage_after(stage).is_none(),
+                    GateSubject::Budget { .. } => false,
+                };
+                if ends {
                     events.push(Event::RunCompleted);
                 }
                 Ok(events)
@@ -207,7 +244,9 @@ impl Run {
             RunState::Running { .. }
             | RunState::Ready { .. }
             | RunState::AwaitingGate { .. }
-            | RunState::Paused { at: PausedAt::Stage(_) | PausedAt::Gate(_) }
+            | RunState::Paused {
+                at: PausedAt::Stage(_) | PausedAt::Gate(_) | PausedAt::Attempt { .. },
+            }
             | RunState::Finished(_) => Err(Refusal::StaleAttempt),
         }
     }

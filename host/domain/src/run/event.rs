@@ -1,7 +1,7 @@
 //! What has happened to a run.
 use std::sync::Arc;
 
-use super::{Decision, StageResult};
+use super::{BudgetBound, Decision, StageResult};
 use crate::plan::{Plan, StageIdx};
 use crate::stage::{Belonging, Variable};
 use crate::{ApprovalId, CallId, Digest, Fault, Timestamp};
@@ -71,9 +71,31 @@ pub enum Event {
         /// Digest of the result.
         content_hash: Digest,
     },
+    /// A budget is nearly used up. Said once for each budget in a run, and again when more of it was allowed.
+    BudgetWarned {
+        /// The stage.
+        stage: StageIdx,
+        /// The attempt.
+        attempt: u32,
+        /// The budget.
+        bound: BudgetBound,
+    },
+    /// An attempt would go over a budget, and a person is asked. The attempt goes on when they say yes.
+    BudgetGateOpened {
+        /// The stage.
+        stage: StageIdx,
+        /// The attempt that waits.
+        attempt: u32,
+        /// Names the question.
+        approval: ApprovalId,
+        /// Digest of the question.
+        content_hash: Digest,
+        /// The budget.
+        bound: BudgetBound,
+    },
     /// A person said yes.
     GateGranted {
-        /// The stage whose result was granted.
+        /// The stage whose result was granted, or whose attempt goes on.
         stage: StageIdx,
         /// The question.
         approval: ApprovalId,
@@ -82,7 +104,7 @@ pub enum Event {
     },
     /// A person said no.
     GateRejected {
-        /// The stage whose result was rejected.
+        /// The stage whose result was rejected, or whose attempt was refused more budget.
         stage: StageIdx,
         /// The question.
         approval: ApprovalId,
@@ -136,6 +158,8 @@ impl Event {
             Event::StageFinished { .. } => "stage_finished",
             Event::StageFailed { .. } => "stage_failed",
             Event::GateOpened { .. } => "gate_opened",
+            Event::BudgetWarned { .. } => "budget_warned",
+            Event::BudgetGateOpened { .. } => "budget_gate_opened",
             Event::GateGranted { .. } => "gate_granted",
             Event::GateRejected { .. } => "gate_rejected",
             Event::PauseRequested { .. } => "pause_requested",

@@ -1,9 +1,12 @@
-use std::collections::{HashMap, HashSet, VecDeque};
+//! The state machine from outside: commands in, a place or a refusal out.
+mod budgets;
+mod walk;
+
 use std::sync::Arc;
 
 use super::*;
 use crate::fault::FaultKind;
-use crate::plan::{Gate, ModelChoice, PinnedPlugin, PlannedStage};
+use crate::plan::{Gate, ModelChoice, OnBudgetExceeded, PinnedPlugin, PlannedStage};
 use crate::stage::Belonging;
 use crate::{CallId, Json, Limits};
 
@@ -54,6 +57,8 @@ fn run(stages: &str) -> Run {
         stage_overrides: Json::empty_object(),
         run_token_count_max: None,
         run_cost_nano_usd_max: None,
+        on_budget_exceeded: OnBudgetExceeded::Ask,
+        budget_warn_percent: None,
     };
     let created = Created {
         request_text: "bees".into(),
@@ -136,6 +141,15 @@ fn give(run: &mut Run, command: Command) -> Result<Vec<Event>, Refusal> {
     Ok(events)
 }
 
+fn gate_words(gate: &OpenGate) -> String {
+    match &gate.subject {
+        GateSubject::Result => format!("gate after {}", gate.stage.0),
+        GateSubject::Budget { attempt, .. } => {
+            format!("budget gate in {} attempt {attempt}", gate.stage.0)
+        }
+    }
+}
+
 fn where_is(run: &Run) -> String {
     let place = match run.state() {
         RunState::Ready { stage } => format!("ready {}", stage.0),
@@ -145,10 +159,13 @@ fn where_is(run: &Run) -> String {
         RunState::Running { stage, attempt, after: AfterAttempt::Pause } => {
             format!("running {} attempt {attempt}, then pause", stage.0)
         }
-        RunState::AwaitingGate { gate } => format!("gate after {}", gate.stage.0),
+        RunState::AwaitingGate { gate } => gate_words(gate),
         RunState::Paused { at: PausedAt::Stage(stage) } => format!("paused before {}", stage.0),
         RunState::Paused { at: PausedAt::Gate(gate) } => {
-            format!("paused at gate after {}", gate.stage.0)
+            format!("paused at {}", gate_words(gate))
+        }
+        RunState::Paused { at: PausedAt::Attempt { stage, attempt } } => {
+            format!("paused in {} attempt {attempt}", stage.0)
         }
         RunState::Finished(Ending::Completed) => "completed".to_owned(),
         RunState::Finished(Ending::Failed { stage, .. }) => format!("failed at {}", stage.0),
@@ -361,78 +378,4 @@ fn a_retry_takes_back_the_variables_of_the_stages_done_again() {
     assert_eq!(run.variables().len(), 1);
     give(&mut run, retry(Some(1))).unwrap();
     assert_eq!(run.variables(), []);
-}
-
-fn every_command(run: &Run) -> Vec<Command> {
-    let mut commands = vec![pause(), resume(), cancel(), retry(None), grant(7), reject(7)];
-    for stage in 0..run.plan().stages.len() {
-        let idx = u16::try_from(stage).unwrap();
-        let attempts = run.progress()[stage].attempts;
-        let number = u32::from(idx) * 100 + attempts;
-        commands.extend([start(idx), finish(idx, attempts), fail(idx, attempts)]);
-        commands.extend([retry(Some(idx)), grant(number), reject(number)]);
-        commands.push(Command::NoteModelCall(ModelCallNote {
-            stage: StageIdx(idx),
-            attempt: attempts,
-            ordinal: 1,
-            call: call(),
-            outcome: CallOutcome::Failed { code: "model_timeout".into(), message: String::new() },
-        }));
-    }
-    commands
-}
-
-/// Every command in every state that plans of up to three stages reach, attempts bounded.
-#[test]
-fn every_command_in_every_state_keeps_the_invariants() {
-    let mut states_seen = 0;
-    for stages in ["-", "g", "--", "g-", "-g", "gg", "---", "g-g"] {
-        let mut queue = VecDeque::from([(run(stages), Vec::<Event>::new())]);
-        let mut seen: HashMap<String, ()> = HashMap::new();
-        while let Some((run, log)) = queue.pop_front() {
-            for command in every_command(&run) {
-                let mut next = run.clone();
-                let Ok(events) = give(&mut next, command.clone()) else { continue };
-                let too_many = next.progress().iter().any(|stage| stage.attempts > 2);
-                check_invariants(&run, &command, &events, &next);
-                let mut log = log.clone();
-                log.extend(events);
-                check_replay(&next, &log);
-                if !too_many
-                    && seen.insert(format!("{:?}{:?}", next.state, next.progress), ()).is_none()
-                {
-                    queue.push_back((next, log));
-                }
-            }
-        }
-        states_seen += seen.len();
-    }
-    assert!(states_seen > 300, "the walk reached {states_seen} states only");
-}
-
-#[track_caller]
-fn check_invariants(before: &Run, command: &Command, events: &[Event], after: &Run) {
-    let words = format!("{command:?} in {:?}", before.state);
-    let ended_before = before.status().is_final();
-    if ended_before && !events.is_empty() {
-        assert!(matches!(command, Command::Retry { .. }), "only a retry leaves the end: {words}");
-    }
-    if events.is_empty() {
-        assert_eq!(before, after, "without an event nothing changes: {words}");
-    }
-    if after.next_effect().is_some() {
-        let status = after.status();
-        assert!(matches!(status, Status::Queued | Status::Running), "{words}");
-    }
-    let waits = matches!(after.status(), Status::WaitingApproval);
-    assert!(!waits || after.open_gate().is_some(), "a waiting run has an open gate: {words}");
-    let decided: HashSet<_> = after.decided.iter().map(|(approval, _)| approval).collect();
-    assert_eq!(decided.len(), after.decided.len(), "a gate is decided at most once: {words}");
-}
-
-#[track_caller]
-fn check_replay(run: &Run, log: &[Event]) {
-    let created = Event::RunCreated(Arc::clone(&run.created));
-    let replayed = Run::replay(run.id.clone(), std::iter::once(&created).chain(log)).unwrap();
-    assert_eq!(replayed, *run, "a replay gives the same run");
 }

@@ -1,7 +1,8 @@
 //! What a stage and its run may use up.
 use domain::run::Status;
+use model_server::{After, Behavior as Server, ModelServer};
 
-use super::support::{Behavior, Host, STRAIGHT};
+use super::support::{Behavior, Host, SINGLE, STRAIGHT, Setup, Step};
 
 #[tokio::test]
 async fn a_run_stops_asking_when_its_tokens_are_used_up() {
@@ -30,4 +31,25 @@ async fn what_costs_nothing_is_not_stopped_by_a_bound_on_cost() {
     let host = Host::start(&[&profile]).await;
     let run = host.submit("straight").await;
     host.reaches(&run, Status::Completed).await;
+}
+
+#[tokio::test]
+async fn what_a_failed_call_used_counts_and_still_counts_after_a_restart() {
+    let server = ModelServer::start().await;
+    server.push(Server::begun(&"honey ".repeat(200), After::Drop));
+    let profile = format!("{SINGLE}budget: {{ run_tokens: 150 }}\n");
+    let host = Host::start_with(Setup::asking(&server), &[&profile]).await;
+    let steps = vec![Step::TryToAsk("bees"), Step::TryToAsk("wasps"), Step::Wait];
+    host.stages.set("first", Behavior::Do(steps.clone()));
+    let run = host.submit("single").await;
+    host.stages.has_arrived().await;
+    host.stages.set("first", Behavior::Do([steps, vec![Step::TryToAsk("ants")]].concat()));
+
+    let host = host.restart().await;
+    host.stages.gate.add_permits(1);
+    host.reaches(&run, Status::Completed).await;
+
+    let told = "[model_unavailable][budget_exhausted][budget_exhausted]";
+    assert_eq!(host.text(&run, "first").await, told);
+    assert_eq!(server.count(), 1);
 }

@@ -1,162 +1,32 @@
 //! A host whose stages are plain Rust, and its log as lines.
-use std::collections::HashMap;
+mod stages;
+
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::model::{Message, ModelOptions, ModelRequest, Role};
-use domain::plan::PluginRef;
-use domain::port::{
-    AskError, Attempt, BoxFuture, Consumed, KnownPlugin, ModelPort, PluginCatalog, PluginError,
-    PluginSource, StageJob, StageRunner,
-};
-use domain::run::{Event, Status, Verdict};
-use domain::stage::{ArtifactSpec, StageInfo, StageLog, StageOutput};
-use domain::{Artifact, Digest, Fault, FaultKind, Json, RunId, Timestamp};
+use domain::model::{Message, ModelOptions, Role};
+use domain::plan::Plan;
+use domain::run::{BudgetBound, BudgetUnit, Created, Event, Status, Verdict};
+use domain::stage::Belonging;
+use domain::{RunId, Timestamp};
+use model_server::ModelServer;
 use profile::FallbackPolicy;
-use store::Store;
+use store::{Append, CallFilter, CallRow, Page, Store};
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
 
 use crate::{
-    Clock, Decided, DriveOnStart, Engine, Error, GateDecision, Live, Parts, Settings, StartRun,
+    ChatAsk, Clock, DayBudgets, Decided, DriveOnStart, Engine, Error, GateDecision, Live, Parts,
+    Settings, StartRun,
 };
+pub(super) use stages::{Behavior, Stages, Step};
 
-/// What a stage of the test host does.
-#[derive(Debug, Clone)]
-pub(super) enum Behavior {
-    /// Asks these questions, then gives the answers back as its artifact.
-    Ask(Vec<String>),
-    /// Asks, waits for [`Stages::gate`], and asks again.
-    AskWaitAsk(String, String),
-    /// Fails.
-    Fail(FaultKind),
-    /// Brings the host's own code down.
-    Panic,
-}
-
-/// Runs stages that are plain Rust.
-pub(super) struct Stages {
-    behaviors: Mutex<HashMap<String, Behavior>>,
-    /// What [`Behavior::AskWaitAsk`] waits for; closed by nobody.
-    pub(super) gate: Semaphore,
-    /// Gets a permit each time that a stage arrives at the gate.
-    pub(super) arrived: Semaphore,
-}
-
-impl Stages {
-    pub(super) fn set(&self, stage: &str, behavior: Behavior) {
-        self.behaviors.lock().unwrap().insert(stage.to_owned(), behavior);
-    }
-
-    fn behavior(&self, stage: &str) -> Behavior {
-        let usual = || Behavior::Ask(vec![format!("the question of {stage}")]);
-        self.behaviors.lock().unwrap().get(stage).cloned().unwrap_or_else(usual)
-    }
-
-    async fn outcome(&self, job: &StageJob, models: &dyn ModelPort) -> Result<StageOutput, Fault> {
-        let questions = match self.behavior(job.context.stage_key.as_str()) {
-            Behavior::Ask(questions) => questions,
-            Behavior::AskWaitAsk(first, second) => {
-                let answer = ask(models, &first).await?;
-                self.arrived.add_permits(1);
-                self.gate.acquire().await.unwrap().forget();
-                return Ok(output(job, answer + &ask(models, &second).await?));
-            }
-            Behavior::Fail(kind) => return Err(Fault { kind, message: "as told".to_owned() }),
-            Behavior::Panic => panic!("as told"),
-        };
-        let mut text = String::new();
-        for question in questions {
-            text.push_str(&ask(models, &question).await?);
-        }
-        Ok(output(job, text))
-    }
-}
-
-async fn ask(models: &dyn ModelPort, question: &str) -> Result<String, Fault> {
-    match models.ask(request(question)).await {
-        Ok(completion) => Ok(completion.content),
-        Err(AskError::Model(error)) => {
-            Err(Fault { kind: FaultKind::Model(error.kind), message: error.message })
-        }
-        Err(AskError::Stop(fault)) => Err(fault),
-    }
-}
-
-fn request(question: &str) -> ModelRequest {
-    let message = Message { role: Role::User, content: question.to_owned() };
-    ModelRequest { messages: vec![message], options: ModelOptions::default(), label: None }
-}
-
-fn output(job: &StageJob, body: String) -> StageOutput {
-    StageOutput {
-        artifacts: vec![Artifact {
-            name: job.makes[0].name.parse().unwrap(),
-            media_type: "text/markdown".to_owned(),
-            body,
-        }],
-        data: Json::null(),
-        summary: "done".to_owned(),
-        variables: Vec::new(),
-    }
-}
-
-impl StageRunner for Stages {
-    fn run(&self, job: StageJob, models: Arc<dyn ModelPort>) -> BoxFuture<'_, Attempt> {
-        Box::pin(async move {
-            let outcome = self.outcome(&job, &*models).await;
-            Attempt { outcome, log: StageLog::default(), consumed: Consumed::default() }
-        })
-    }
-
-    fn build_prompt(&self, job: StageJob) -> BoxFuture<'_, Result<ModelRequest, Fault>> {
-        let question = format!("the question of {}", job.context.stage_key);
-        Box::pin(async move { Ok(request(&question)) })
-    }
-}
-
-impl PluginCatalog for Stages {
-    fn list(&self) -> (Vec<KnownPlugin>, Vec<PluginError>) {
-        (vec![known("plain")], Vec::new())
-    }
-
-    fn find(&self, reference: &PluginRef, _: Option<&str>) -> Result<KnownPlugin, PluginError> {
-        match reference {
-            PluginRef::Name(name) => Ok(known(name)),
-            PluginRef::Version { .. } | PluginRef::Digest(_) | PluginRef::Path(_) => {
-                Err(PluginError::Unknown { asked: reference.to_string(), known: Vec::new() })
-            }
-        }
-    }
-
-    fn pin(&self, _: &Digest) -> Result<(), PluginError> {
-        Ok(())
-    }
-}
-
-fn known(name: &str) -> KnownPlugin {
-    KnownPlugin {
-        info: StageInfo {
-            name: name.to_owned(),
-            version: "1.0.0".to_owned(),
-            summary: "Plain Rust.".to_owned(),
-            needs: if name == "second" { vec!["first.md".to_owned()] } else { Vec::new() },
-            uses: Vec::new(),
-            makes: vec![ArtifactSpec {
-                name: format!("{name}.md"),
-                media_type: "text/markdown".to_owned(),
-                summary: "What it made.".to_owned(),
-            }],
-            settings_schema: Json::from_parsed(r#"{"type":"object"}"#),
-        },
-        digest: store::digest_of(name.as_bytes()),
-        size_bytes: 1,
-        source: PluginSource::Bundled,
-        imports: Vec::new(),
-        contract_version: "1.0.0".to_owned(),
-    }
-}
+/// Longest time that a test waits for something that happens at once.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest time until a provider is left whose answer nobody wants.
+pub(super) const STOP_TIME_MAX: Duration = Duration::from_secs(1);
+/// One dollar per million tokens, in the gateway's unit: a token costs a millionth of a dollar.
+pub(super) const PRICE: u64 = 1_000_000;
 
 /// Two stages, with a gate after the first.
 pub(super) const GATED: &str = r#"
@@ -180,39 +50,105 @@ stages:
   - { key: second, title: Second, plugin: second, gate: none }
 "#;
 
+/// One stage.
+pub(super) const SINGLE: &str = r#"
+profile: single
+title: Single
+description: One stage.
+version: "1"
+stages:
+  - { key: first, title: First, plugin: first, gate: none }
+"#;
+
+/// What a host is made with.
+#[derive(Clone)]
+pub(super) struct Setup {
+    /// The first is the default.
+    pub(super) providers: Vec<gateway::Provider>,
+    pub(super) budgets: DayBudgets,
+}
+
+impl Setup {
+    pub(super) fn scripted() -> Self {
+        Self { providers: vec![gateway::Provider::scripted()], budgets: DayBudgets::default() }
+    }
+
+    /// A server that is asked once for each call, and whose model has a price.
+    pub(super) fn asking(server: &ModelServer) -> Self {
+        let providers = vec![provider("server", server)];
+        Self { providers, budgets: DayBudgets::default() }
+    }
+}
+
+pub(super) fn provider(name: &str, server: &ModelServer) -> gateway::Provider {
+    let connection =
+        gateway::OpenAi { base_url: server.base_url(), key: None, headers: Vec::new() };
+    let mut provider = gateway::Provider::openai(name, connection, model_server::MODEL);
+    provider.tries_max = 1;
+    provider.models = vec![gateway::Model {
+        name: model_server::MODEL.to_owned(),
+        price: Some(gateway::Price {
+            input: PRICE,
+            cached_input: None,
+            cache_write: None,
+            output: PRICE,
+            reasoning: None,
+        }),
+        ..gateway::Model::default()
+    }];
+    provider
+}
+
+/// A chat of one message.
+pub(super) fn chat(message: &str) -> ChatAsk {
+    let message = Message { role: Role::User, content: message.to_owned() };
+    ChatAsk {
+        messages: vec![message],
+        provider: None,
+        model: None,
+        session_id: None,
+        client_id: None,
+        conversation_id: None,
+        label: None,
+        options: ModelOptions::default(),
+        caching: gateway::Caching::Off,
+    }
+}
+
 /// An engine over a data folder of its own.
 pub(super) struct Host {
     pub(super) engine: Engine,
     pub(super) stages: Arc<Stages>,
     pub(super) folder: TempDir,
     pub(super) clock: Clock,
+    setup: Setup,
 }
 
 impl Host {
     pub(super) async fn start(profiles: &[&str]) -> Host {
+        Self::start_with(Setup::scripted(), profiles).await
+    }
+
+    pub(super) async fn start_with(setup: Setup, profiles: &[&str]) -> Host {
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("profiles")).unwrap();
         for (idx, text) in profiles.iter().enumerate() {
             std::fs::write(folder.path().join(format!("profiles/{idx}.yaml")), text).unwrap();
         }
-        let stages = Arc::new(Stages {
-            behaviors: Mutex::new(HashMap::new()),
-            gate: Semaphore::new(0),
-            arrived: Semaphore::new(0),
-        });
+        let stages = Stages::new();
         let clock = Clock::manual(Timestamp::from_unix_ms(1_750_000_000_000));
-        let engine = open(&folder, &stages, &clock).await;
-        Host { engine, stages, folder, clock }
+        let engine = open(&folder, &stages, &clock, &setup).await;
+        Host { engine, stages, folder, clock, setup }
     }
 
     /// Stops in the middle of everything and starts again over the same folder.
     pub(super) async fn restart(self) -> Host {
-        let Host { engine, stages, folder, clock } = self;
+        let Host { engine, stages, folder, clock, setup } = self;
         engine.shutdown().await;
         engine.store().close();
         drop(engine);
-        let engine = open(&folder, &stages, &clock).await;
-        Host { engine, stages, folder, clock }
+        let engine = open(&folder, &stages, &clock, &setup).await;
+        Host { engine, stages, folder, clock, setup }
     }
 
     pub(super) async fn submit(&self, mode: &str) -> RunId {
@@ -224,6 +160,29 @@ impl Host {
         self.engine.start_run(ask).await.unwrap().run_id
     }
 
+    /// Begins a run whose plan differs from its profile.
+    pub(super) async fn submit_changed(&self, mode: &str, change: impl FnOnce(&mut Plan)) -> RunId {
+        let mut plan = self.engine.preview(mode, None, None).await.unwrap().plan;
+        change(&mut plan);
+        let created = Created {
+            request_text: "a hive for the balcony".to_owned(),
+            belonging: Belonging::default(),
+            plan,
+            variables: Vec::new(),
+        };
+        let run = self.clock.new_run_id();
+        let append = Append {
+            run: run.clone(),
+            expected_version: 0,
+            at: self.clock.now(),
+            events: vec![Event::RunCreated(Arc::new(created))],
+            beside: Vec::new(),
+        };
+        self.engine.store().append(append).await.unwrap();
+        self.engine.0.begin_driving(&self.engine.0.registry.cell(&run)).await;
+        run
+    }
+
     /// Waits until the run has this status.
     pub(super) async fn reaches(&self, run: &RunId, status: Status) {
         let mut watching = self.engine.subscribe(run);
@@ -232,14 +191,14 @@ impl Host {
                 while !matches!(watching.next().await, Some(Live::Appended | Live::Lagged)) {}
             }
         };
-        if tokio::time::timeout(Duration::from_secs(20), arrived).await.is_err() {
+        if tokio::time::timeout(PATIENCE, arrived).await.is_err() {
             panic!("the run did not become {}:\n{}", status.as_str(), self.journal(run).await);
         }
     }
 
     pub(super) async fn decide(&self, run: &RunId, verdict: Verdict) -> Result<Decided, Error> {
         let filter = store::ApprovalFilter { status: None, run: Some(run.clone()) };
-        let page = store::Page { cursor: None, limit: 50 };
+        let page = Page { cursor: None, limit: 50 };
         let rows = self.engine.store().approvals(filter, page).await.unwrap().items;
         let pending = rows.iter().find(|row| row.status == store::ApprovalStatus::Pending);
         let row = pending.or(rows.first()).expect("the run has a gate");
@@ -248,9 +207,31 @@ impl Host {
             verdict,
             actor: "tester".to_owned(),
             comment: Some("seen".to_owned()),
-            content_hash: None,
+            content_hash: pending.map(|row| row.content_hash.clone()),
         };
         self.engine.decide_gate(decision).await
+    }
+
+    /// The records of calls, oldest first.
+    pub(super) async fn calls(&self) -> Vec<CallRow> {
+        let page = Page { cursor: None, limit: 200 };
+        let mut rows = self.engine.store().calls(CallFilter::default(), page).await.unwrap().items;
+        rows.reverse();
+        rows
+    }
+
+    /// The code and the words of the fault that failed a run.
+    pub(super) async fn fault(&self, run: &RunId) -> (String, String) {
+        let fault = self.engine.store().run(run).await.unwrap().unwrap().fault.unwrap();
+        (fault.code, fault.message)
+    }
+
+    /// The text that a stage made.
+    pub(super) async fn text(&self, run: &RunId, stage: &str) -> String {
+        let rows = self.engine.store().artifacts(run).await.unwrap();
+        let row = rows.iter().find(|row| row.stage.as_str() == stage).expect("the stage is done");
+        let bodies = self.engine.store().bodies(vec![row.digest.clone()]).await.unwrap();
+        bodies.into_iter().next().unwrap()
     }
 
     /// The log of a run, a line for each event.
@@ -289,6 +270,9 @@ fn line(event: &Event) -> String {
         Event::StageFailed { stage, fault, .. } | Event::RunFailed { stage, fault } => {
             format!("{kind} {} {}", stage.0, fault.kind.code())
         }
+        Event::BudgetWarned { stage, bound, .. } | Event::BudgetGateOpened { stage, bound, .. } => {
+            format!("{kind} {} {}", stage.0, budget(bound))
+        }
         Event::GateGranted { stage, decision, .. }
         | Event::GateRejected { stage, decision, .. } => {
             format!("{kind} {} by={}", stage.0, decision.actor)
@@ -301,10 +285,19 @@ fn line(event: &Event) -> String {
     }
 }
 
-async fn open(folder: &TempDir, stages: &Arc<Stages>, clock: &Clock) -> Engine {
+fn budget(bound: &BudgetBound) -> String {
+    let BudgetBound { scope, unit, max, used } = bound;
+    match unit {
+        BudgetUnit::Tokens => format!("{} {used} of {max} tokens", scope.as_str()),
+        BudgetUnit::NanoUsd => format!("{} {used} of {max} nano_usd", scope.as_str()),
+    }
+}
+
+async fn open(folder: &TempDir, stages: &Arc<Stages>, clock: &Clock, setup: &Setup) -> Engine {
+    let config = gateway::Config { providers: setup.providers.clone(), ..Default::default() };
     let parts = Parts {
         store: Store::open(folder.path()).unwrap(),
-        gateway: gateway::Gateway::open(gateway::Config { providers: vec![scripted()] }).unwrap(),
+        gateway: gateway::Gateway::open(config).unwrap(),
         runner: stages.clone(),
         catalog: stages.clone(),
         profile_folders: vec![folder.path().join("profiles")],
@@ -315,12 +308,9 @@ async fn open(folder: &TempDir, stages: &Arc<Stages>, clock: &Clock) -> Engine {
         shutdown_grace: Duration::ZERO,
         model_call_time_max: Duration::from_secs(10),
         fallback: FallbackPolicy::Off,
-        default_provider: gateway::SCRIPTED.to_owned(),
+        default_provider: setup.providers[0].name.clone(),
         drive_on_start: DriveOnStart::UnfinishedRuns,
+        budgets: setup.budgets.clone(),
     };
     Engine::start(parts, settings).await.unwrap()
-}
-
-fn scripted() -> gateway::Provider {
-    gateway::Provider::scripted()
 }

@@ -2,26 +2,13 @@
 //!
 //! Reading is lenient where servers differ: a field that is missing, null or of another type is a field that was not
 //! sent.
-use domain::model::{FinishReason, ModelRequest, ResponseFormat, Role, Usage, UsageSource};
-use serde::{Deserialize, Deserializer, Serialize};
+use domain::model::{ModelRequest, ResponseFormat, Role, Usage, UsageSource};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::dialect::{Dialect, FormatSupport, TokenBound};
-
-/// Longest reason for an end, in bytes, that is kept in the provider's words.
-const FINISH_REASON_BYTES_MAX: usize = 64;
-
-/// Highest count of tokens that is believed. No model has a millionth of it, and sums of counts below it fit.
-const TOKEN_COUNT_MAX: u64 = 1 << 40;
-
-/// A schema is not JSON.
-#[derive(Debug, thiserror::Error)]
-#[error("the JSON schema `{name}` is not JSON: {detail}")]
-pub(super) struct BadSchema {
-    name: String,
-    detail: String,
-}
+use crate::server::dialect::{BadSchema, Dialect, FormatSupport, TokenBound};
+use crate::server::lenient::{believed, lenient};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -71,7 +58,7 @@ struct WireSchema<'a> {
 }
 
 /// The body of a request.
-pub(super) fn body(
+pub(crate) fn body(
     request: &ModelRequest,
     model: &str,
     dialect: Dialect,
@@ -257,6 +244,7 @@ impl WireUsage {
         let detailed = self.prompt_tokens_details.and_then(|details| details.cached_tokens);
         let reasoning = self.completion_tokens_details.and_then(|details| details.reasoning_tokens);
         Usage {
+            cache_write_tokens: None,
             input_tokens: believed(self.prompt_tokens),
             output_tokens: believed(self.completion_tokens),
             cached_tokens: believed(detailed)
@@ -266,22 +254,4 @@ impl WireUsage {
             source: UsageSource::Provider,
         }
     }
-}
-
-fn believed(count: Option<u64>) -> Option<u64> {
-    count.filter(|count| *count <= TOKEN_COUNT_MAX)
-}
-
-/// Why the answer ended, from the server's word.
-pub(super) fn finish_reason(mut word: String) -> FinishReason {
-    word.truncate(word.floor_char_boundary(FINISH_REASON_BYTES_MAX));
-    FinishReason::from_word(&word)
-}
-
-fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: serde::de::DeserializeOwned,
-{
-    Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or(None))
 }

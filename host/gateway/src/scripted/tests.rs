@@ -1,9 +1,11 @@
 use std::sync::Mutex;
 
-use domain::model::{Message, ModelOptions, Role};
+use domain::model::{Completion, Message, ModelOptions, Role};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::{Caching, Config, Delta, Gateway, Provider, Question, SCRIPTED};
 
 const REQUEST: &str =
     "Reusable beeswax wraps for small kitchens in Portland, sold by subscription.";
@@ -32,10 +34,23 @@ fn ask(request: &ModelRequest) -> (Completion, Vec<String>) {
     let pieces = Mutex::new(Vec::new());
     let note = |delta| match delta {
         Delta::Text(text) => pieces.lock().unwrap().push(text),
-        Delta::Reasoning(_) | Delta::Retrying { .. } => panic!("the writer only writes"),
+        Delta::Reasoning(_) | Delta::Retrying { .. } | Delta::FallingBack { .. } => {
+            panic!("the writer only writes")
+        }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let answered = runtime.block_on(answer(&Arc::new(request.clone()), &note));
+    let config = Config { providers: vec![Provider::scripted()], ..Config::default() };
+    let gateway = Gateway::open(config).unwrap();
+    let question = Question {
+        route: gateway.route(SCRIPTED, None).unwrap(),
+        alternatives: Vec::new(),
+        request: Arc::new(request.clone()),
+        time_max: Provider::CALL_TIME_MAX,
+        idempotency_key: String::new(),
+        caching: Caching::Off,
+        stop: CancellationToken::new(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let answered = runtime.block_on(gateway.ask(question, &note));
     (answered.outcome.unwrap(), pieces.into_inner().unwrap())
 }
 
@@ -95,7 +110,7 @@ fn a_small_request_is_answered_at_once_and_a_large_one_on_another_thread() {
         let is_at_once = async |request| {
             tokio::select! {
                 biased;
-                _ = answer(request, &|_| {}) => true,
+                _ = write_answer(request) => true,
                 () = std::future::ready(()) => false,
             }
         };
@@ -103,8 +118,8 @@ fn a_small_request_is_answered_at_once_and_a_large_one_on_another_thread() {
         assert!(!is_at_once(&large).await);
         drop(release);
         taken.await.unwrap().unwrap_err();
-        let completion = answer(&large, &|_| {}).await.outcome.unwrap();
-        assert!(completion.content.contains("\"bees bees"), "{}", completion.content);
+        let (content, _) = write_answer(&large).await.unwrap();
+        assert!(content.contains("\"bees bees"), "{content}");
     });
 }
 

@@ -1,6 +1,6 @@
 //! Answers in all the forms that servers send.
 use domain::model::{FinishReason, Usage, UsageSource};
-use gateway::{Delta, Model};
+use gateway::{Delta, Model, Price};
 use model_server::{Answer, Behavior, ModelServer, UsageForm};
 
 use crate::support::{PROVIDER, ask_usual, gateway, gateway_to, provider};
@@ -66,6 +66,7 @@ async fn usage_that_is_missing_is_counted_and_marked() {
         input_tokens: Some(21),
         output_tokens: Some(10),
         cached_tokens: None,
+        cache_write_tokens: None,
         reasoning_tokens: Some(6),
         source: UsageSource::Estimated,
     };
@@ -114,10 +115,14 @@ async fn kimis_counts_and_reasoning_are_understood_and_priced_once() {
     let mut provider = provider(server.base_url());
     provider.models.push(Model {
         name: model_server::MODEL.to_owned(),
-        context_tokens: None,
-        input_nano_usd_per_token: Some(1_000),
-        cached_nano_usd_per_token: Some(10),
-        output_nano_usd_per_token: Some(100_000),
+        price: Some(Price {
+            input: 1_000_000,
+            cached_input: Some(10_000),
+            cache_write: None,
+            output: 100_000_000,
+            reasoning: None,
+        }),
+        ..Model::default()
     });
     let asked = ask_usual(&gateway(provider)).await;
     let completion = asked.completion();
@@ -157,6 +162,7 @@ async fn the_scripted_writer_answers_through_the_same_door() {
     let server = ModelServer::start().await;
     let gateway = gateway::Gateway::open(gateway::Config {
         providers: vec![provider(server.base_url()), gateway::Provider::scripted()],
+        ..gateway::Config::default()
     })
     .unwrap();
     let mut question = crate::support::question(&gateway, Default::default());

@@ -2,7 +2,7 @@
 use gateway::Provider;
 use model_server::{Behavior, ModelServer};
 
-use crate::support::{KEY, PROVIDER, gateway, gateway_to, provider};
+use crate::support::{KEY, PROVIDER, anthropic_gateway_to, gateway, gateway_to, provider};
 
 #[tokio::test]
 async fn a_server_that_works_says_which_model_answered() {
@@ -41,6 +41,20 @@ async fn a_server_without_a_list_of_models_can_still_work() {
     let unlisted = Provider { model: "other".to_owned(), ..provider(server.base_url()) };
     let checked = gateway(unlisted).check(PROVIDER).await.unwrap();
     assert!(checked.detail.contains("does not list the model, but answers for it"));
+}
+
+#[tokio::test]
+async fn the_models_are_those_that_the_server_lists() {
+    let server = ModelServer::start().await;
+    let listed = gateway_to(&server).models(PROVIDER).await.unwrap();
+    assert_eq!(listed, Some(vec![model_server::MODEL.to_owned()]));
+    let listed = anthropic_gateway_to(&server).models(PROVIDER).await.unwrap();
+    assert_eq!(listed, Some(vec![model_server::MODEL.to_owned()]));
+    server.require_key("another");
+    let error = gateway_to(&server).models(PROVIDER).await.unwrap_err();
+    assert_eq!(error.kind.code(), "model_unauthorized");
+    let nowhere = gateway(provider(format!("{}/nowhere", server.url())));
+    assert_eq!(nowhere.models(PROVIDER).await.unwrap(), None);
 }
 
 #[tokio::test]

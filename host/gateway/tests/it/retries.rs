@@ -1,12 +1,12 @@
 //! What is asked again, when, and how often.
 use std::time::Duration;
 
-use domain::model::{ModelErrorKind, ModelOptions};
+use domain::model::{ModelErrorKind, ModelOptions, UsageSource};
 use gateway::{Delta, Provider};
 use model_server::{After, Behavior, ModelServer};
 use tokio::net::TcpListener;
 
-use crate::support::{ask, ask_usual, gateway, gateway_to, provider, question};
+use crate::support::{SHORT, ask, ask_usual, gateway, gateway_to, provider, question};
 
 #[tokio::test]
 async fn a_busy_server_is_asked_again_with_the_same_key_until_it_answers() {
@@ -31,7 +31,7 @@ async fn a_busy_server_is_asked_again_with_the_same_key_until_it_answers() {
                 assert!(cause.contains("provider `mine`"), "{cause}");
                 Some(*try_number)
             }
-            Delta::Text(_) | Delta::Reasoning(_) => None,
+            Delta::Text(_) | Delta::Reasoning(_) | Delta::FallingBack { .. } => None,
         })
         .collect();
     assert_eq!(numbers, [2, 3]);
@@ -119,4 +119,58 @@ async fn a_server_that_is_not_there_is_tried_again_and_named() {
     assert_eq!((asked.code(), asked.answered.timing.tries), ("model_unavailable", 3));
     let message = &asked.error().message;
     assert!(message.contains(&base_url) && message.contains("cannot be reached"), "{message}");
+}
+
+#[tokio::test]
+async fn what_waiting_does_not_cure_is_never_asked_again() {
+    let server = ModelServer::start().await;
+    let gateway = gateway_to(&server);
+    for (status, code, expected) in [
+        (400, "invalid_request_error", "model_rejected"),
+        (401, "invalid_api_key", "model_unauthorized"),
+        (403, "access_terminated_error", "model_unauthorized"),
+        (404, "model_not_found", "model_not_found"),
+        (429, "insufficient_quota", "model_quota_exhausted"),
+    ] {
+        let before = server.count();
+        server.push(Behavior::error(status, code, "no"));
+        let asked = ask_usual(&gateway).await;
+        assert_eq!(asked.code(), expected, "{status}");
+        assert_eq!((server.count() - before, asked.answered.timing.tries), (1, 1), "{status}");
+        assert!(asked.answered.broken_off.is_none(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_accepted_and_then_fell_silent_is_not_asked_again() {
+    let server = ModelServer::start().await;
+    server.push(Behavior::raw_then("text/event-stream", ": thinking\n\n", After::Hang));
+    let impatient = Provider {
+        first_token_time_max: SHORT,
+        idle_time_max: SHORT,
+        ..provider(server.base_url())
+    };
+    let asked = ask_usual(&gateway(impatient)).await;
+    assert_eq!((asked.code(), server.count()), ("model_timeout", 1));
+    let used = asked.answered.broken_off.expect("an accepted prompt may have to be paid").usage;
+    assert_eq!((used.source, used.output_tokens), (UsageSource::Estimated, Some(0)));
+    assert!(used.input_tokens > Some(0));
+}
+
+#[tokio::test]
+async fn a_wait_is_ended_by_a_stop_and_nothing_was_used() {
+    let server = ModelServer::start().await;
+    server.otherwise(Behavior::rate_limit("20"));
+    let gateway = gateway_to(&server);
+    let waiting = question(&gateway, ModelOptions::default());
+    let stop = waiting.stop.clone();
+    let deltas = std::sync::Mutex::new(Vec::new());
+    let stop_at_retry = |delta| {
+        stop.cancel();
+        deltas.lock().unwrap().push(delta);
+    };
+    let answered = gateway.ask(waiting, &stop_at_retry).await;
+    assert_eq!(answered.outcome.unwrap_err().kind, ModelErrorKind::Canceled);
+    assert!(answered.broken_off.is_none() && answered.timing.total_ms < 10_000);
+    assert_eq!((answered.timing.tries, deltas.into_inner().unwrap().len()), (1, 1));
 }

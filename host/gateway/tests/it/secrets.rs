@@ -2,7 +2,7 @@
 use gateway::Delta;
 use model_server::{After, Behavior, ModelServer};
 
-use crate::support::{KEY, ask_usual, gateway_to};
+use crate::support::{KEY, PROVIDER, anthropic_gateway_to, ask_usual, gateway_to};
 
 #[tokio::test]
 async fn a_key_that_a_server_repeats_is_redacted() {
@@ -36,4 +36,15 @@ async fn a_cause_that_is_told_between_tries_is_redacted() {
     let asked = ask_usual(&gateway_to(&server)).await;
     let Delta::Retrying { cause, .. } = &asked.deltas[0] else { panic!("the first try failed") };
     assert!(cause.contains("busy, [redacted]"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_key_in_anthropics_header_is_redacted_as_well() {
+    let server = ModelServer::start().await;
+    let gateway = anthropic_gateway_to(&server);
+    server.require_key("another");
+    let message = ask_usual(&gateway).await.error().message.clone();
+    assert!(message.contains("invalid x-api-key: [redacted]"), "{message}");
+    let message = gateway.check(PROVIDER).await.unwrap_err().message;
+    assert!(message.contains("[redacted]") && !message.contains(KEY), "{message}");
 }

@@ -3,8 +3,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::model::{Completion, Message, ModelError, ModelOptions, ModelRequest, Role};
-use gateway::{Answered, Config, Delta, Gateway, OpenAi, Provider, Question};
+use gateway::{
+    Answered, Anthropic, Caching, Config, Delta, Gateway, Listener, OpenAi, Provider, Question,
+};
 use model_server::ModelServer;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) const KEY: &str = "sk-planted-key-4711";
 pub(crate) const PROVIDER: &str = "mine";
@@ -38,7 +41,7 @@ impl Asked {
     pub(crate) fn text(&self) -> String {
         let texts = self.deltas.iter().filter_map(|delta| match delta {
             Delta::Text(text) => Some(text.as_str()),
-            Delta::Reasoning(_) | Delta::Retrying { .. } => None,
+            Delta::Reasoning(_) | Delta::Retrying { .. } | Delta::FallingBack { .. } => None,
         });
         texts.collect()
     }
@@ -46,30 +49,47 @@ impl Asked {
     pub(crate) fn waits_ms(&self) -> Vec<u64> {
         let waits = self.deltas.iter().filter_map(|delta| match delta {
             Delta::Retrying { wait_ms, .. } => Some(*wait_ms),
-            Delta::Text(_) | Delta::Reasoning(_) => None,
+            Delta::Text(_) | Delta::Reasoning(_) | Delta::FallingBack { .. } => None,
         });
         waits.collect()
     }
 }
 
+/// A provider that speaks OpenAI's chat completions.
 pub(crate) fn provider(base_url: String) -> Provider {
     let server = OpenAi { base_url, key: Some(KEY.into()), headers: Vec::new() };
+    bounded(Provider::openai(PROVIDER, server, model_server::MODEL))
+}
+
+/// A provider that speaks Anthropic's Messages.
+pub(crate) fn anthropic(base_url: String) -> Provider {
+    let server = Anthropic { base_url, key: Some(KEY.into()), headers: Vec::new() };
+    bounded(Provider::anthropic(PROVIDER, server, model_server::MODEL))
+}
+
+fn bounded(provider: Provider) -> Provider {
     Provider {
         call_time_max: LONG,
         first_token_time_max: LONG,
         idle_time_max: LONG,
         retry_wait: Duration::from_millis(1),
         tries_max: 3,
-        ..Provider::openai(PROVIDER, server, model_server::MODEL)
+        ..provider
     }
 }
 
 pub(crate) fn gateway(provider: Provider) -> Gateway {
-    Gateway::open(Config { providers: vec![provider] }).expect("the provider is well formed")
+    Gateway::open(Config { providers: vec![provider], ..Config::default() })
+        .expect("the provider is well formed")
 }
 
 pub(crate) fn gateway_to(server: &ModelServer) -> Gateway {
     gateway(provider(server.base_url()))
+}
+
+/// The same server, spoken to in Anthropic's protocol.
+pub(crate) fn anthropic_gateway_to(server: &ModelServer) -> Gateway {
+    gateway(anthropic(server.url()))
 }
 
 pub(crate) fn request(options: ModelOptions) -> ModelRequest {
@@ -90,13 +110,17 @@ pub(crate) fn question(gateway: &Gateway, options: ModelOptions) -> Question {
         request: Arc::new(request(options)),
         time_max: LONG,
         idempotency_key: "call_1".to_owned(),
+        alternatives: Vec::new(),
+        caching: Caching::Off,
+        stop: CancellationToken::new(),
     }
 }
 
 pub(crate) async fn ask(gateway: &Gateway, question: Question) -> Asked {
     let deltas = Mutex::new(Vec::new());
-    let note = |delta| deltas.lock().expect("no holder panics").push(delta);
-    let answered = gateway.ask(question, &note).await;
+    let note = |delta: Delta| deltas.lock().expect("no holder panics").push(delta);
+    let listener: &dyn Listener = &note;
+    let answered = gateway.ask(question, listener).await;
     Asked { answered, deltas: deltas.into_inner().expect("no holder panics") }
 }
 

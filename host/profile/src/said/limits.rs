@@ -30,9 +30,6 @@ const MODEL_CALLS: Bound = Bound { key: "model_calls", min: 0, max: 1_000, unit:
 // One prompt; and more than any account is allowed in a day.
 const STAGE_TOKENS: Bound =
     Bound { key: "stage_tokens", min: 1, max: 1_000_000_000, unit: "tokens" };
-/// What a whole run may use, by the same reasons as a stage.
-pub(crate) const RUN_TOKENS: Bound =
-    Bound { key: "run_tokens", min: 1, max: 1_000_000_000, unit: "tokens" };
 
 const STAGE_USD: &str = "stage_usd";
 

@@ -19,29 +19,6 @@ async fn an_answer_reaches_the_guest_whole() {
 }
 
 #[tokio::test]
-async fn a_stream_gives_the_whole_answer_in_the_same_pieces() {
-    let text = "Bees make honey, and nobody knows why they make so much of it. ".repeat(40);
-    let mut data = Vec::new();
-    for _ in 0..2 {
-        let model = TestModel::answering(Ok(completion(&text)));
-        let output = sandbox().run(job(&verb("stream")), model).await.outcome.unwrap();
-        assert_eq!(output.artifacts[0].body.trim(), text.trim());
-        data.push(output.data);
-    }
-    assert_eq!(data[0], data[1]);
-    assert_says(data[0].as_str(), &[r#""is_whole":true"#]);
-}
-
-#[tokio::test]
-async fn a_stream_may_be_dropped_early_and_not_be_hoarded() {
-    let model = TestModel::answering(Ok(completion(&"word ".repeat(100))));
-    let output = sandbox().run(job(&verb("stream-drop")), model).await.outcome.unwrap();
-    assert_says(output.data.as_str(), &[r#""dropped":true"#]);
-    let hoarded = fault(job(r#"{"verb":"stream-hoard","count":100000}"#)).await;
-    assert_eq!(hoarded.kind, FaultKind::Trap, "{}", hoarded.message);
-}
-
-#[tokio::test]
 async fn a_preview_is_the_first_question_of_the_run() {
     let model = Arc::new(TestModel::default());
     sandbox().run(job(&verb("ask")), Arc::clone(&model) as _).await.outcome.unwrap();
@@ -73,32 +50,68 @@ async fn a_flood_is_cut_and_counted_and_harms_nothing() {
     }
 }
 
-/// A model that takes its time: it answers when some ticks have passed.
+/// A model that takes its time: it answers when some ticks have passed, and so it is with each piece.
 struct SlowModel;
 
+/// A slow answer, with the number of its pieces.
+struct SlowAnswer(u32);
+
 const WAIT_TICKS: u32 = 20;
+
+async fn some_ticks() {
+    let ticks = sandbox().machine.ticks();
+    let end = ticks.load(std::sync::atomic::Ordering::Acquire) + u64::from(WAIT_TICKS);
+    while ticks.load(std::sync::atomic::Ordering::Acquire) < end {
+        tokio::task::yield_now().await;
+    }
+}
 
 impl ModelPort for SlowModel {
     fn ask(&self, _: ModelRequest) -> BoxFuture<'_, Result<Completion, AskError>> {
         Box::pin(async {
-            let ticks = sandbox().machine.ticks();
-            let end = ticks.load(std::sync::atomic::Ordering::Acquire) + u64::from(WAIT_TICKS);
-            while ticks.load(std::sync::atomic::Ordering::Acquire) < end {
-                tokio::task::yield_now().await;
-            }
+            some_ticks().await;
             Ok(completion("at last"))
+        })
+    }
+
+    fn stream(&self, _: ModelRequest) -> BoxFuture<'_, Result<Box<dyn AnswerStream>, AskError>> {
+        Box::pin(async {
+            some_ticks().await;
+            Ok(Box::new(SlowAnswer(2)) as Box<dyn AnswerStream>)
         })
     }
 }
 
+impl AnswerStream for SlowAnswer {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<String>, AskError>> {
+        Box::pin(async {
+            some_ticks().await;
+            let Some(left) = self.0.checked_sub(1) else { return Ok(None) };
+            self.0 = left;
+            Ok(Some("at last ".to_owned()))
+        })
+    }
+
+    fn finish(&mut self) -> BoxFuture<'_, Result<Completion, AskError>> {
+        Box::pin(async {
+            some_ticks().await;
+            Ok(completion("at last at last "))
+        })
+    }
+
+    fn unwanted(self: Box<Self>) {}
+}
+
 #[tokio::test]
 async fn waiting_for_a_model_is_not_computing() {
-    let mut job = job(r#"{"verb":"ask-many","count":3}"#);
-    job.limits.cpu_time_max = EPOCH_TICK * WAIT_TICKS * 2;
-    let attempt = sandbox().run(job, Arc::new(SlowModel)).await;
-    assert!(attempt.outcome.is_ok(), "{:?}", attempt.outcome);
-    assert!(attempt.consumed.cpu_time < EPOCH_TICK * WAIT_TICKS * 2, "{:?}", attempt.consumed);
-    assert!(attempt.consumed.memory_bytes > 0);
+    for settings in [r#"{"verb":"ask-many","count":3}"#, r#"{"verb":"stream"}"#] {
+        let mut job = job(settings);
+        job.limits.cpu_time_max = EPOCH_TICK * WAIT_TICKS * 2;
+        let attempt = sandbox().run(job, Arc::new(SlowModel)).await;
+        assert!(attempt.outcome.is_ok(), "{:?}", attempt.outcome);
+        assert!(attempt.consumed.cpu_time < EPOCH_TICK * WAIT_TICKS * 2, "{:?}", attempt.consumed);
+        assert!(attempt.consumed.memory_bytes > 0);
+    }
 }
 
 /// A sandbox of its own, so that nobody else takes its instances.

@@ -1,9 +1,10 @@
 //! `approvals`: see and decide what waits for a person.
-use control_api::dto::{ApprovalDto, DecidedDto, DecisionRequest};
+use control_api::dto::{ApprovalDto, DecidedDto, DecisionRequest, GateSubjectDto};
 
 use super::run::gates;
 use super::runs::{page_query, say_more};
 use crate::args::{ApprovalsList, Decision};
+use crate::budget;
 use crate::client::Verdict;
 use crate::error::{Error, Exit};
 use crate::follow::follow_on;
@@ -30,7 +31,7 @@ pub(super) async fn list(session: &Session<'_>, asked: ApprovalsList) -> Result<
         return Ok(Exit::Done);
     }
     let rows: Vec<Vec<String>> = approvals.items.iter().map(row).collect();
-    let head = ["APPROVAL", "STATUS", "RUN", "STAGE", "ASKED", "REQUEST"];
+    let head = ["APPROVAL", "STATUS", "ABOUT", "RUN", "STAGE", "ASKED", "REQUEST"];
     session.output.line(&render::table(&head, &rows, session.output.paint()));
     say_more(session, approvals.next_cursor.as_deref());
     Ok(Exit::Done)
@@ -40,6 +41,7 @@ fn row(approval: &ApprovalDto) -> Vec<String> {
     vec![
         approval.approval_id.clone(),
         status_of(approval),
+        budget::subject(&approval.subject).to_owned(),
         approval.run_id.clone(),
         approval.stage.clone(),
         render::time(&approval.opened_at),
@@ -66,10 +68,21 @@ pub(super) async fn show(session: &Session<'_>, approval_id: &str) -> Result<Exi
     }
     let approval = &detail.approval;
     let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (budget, grant, reject) = match &approval.subject {
+        GateSubjectDto::Result => Default::default(),
+        GateSubjectDto::Budget { bound, grant_allows, .. } => (
+            format!("{}: {}", budget::name(bound), budget::used(bound)),
+            budget::grant(bound, *grant_allows),
+            budget::REJECT.to_owned(),
+        ),
+    };
     let facts = [
         ("approval", approval.approval_id.clone()),
         ("status", status_of(approval)),
         ("question", render::unbroken(&approval.question)),
+        ("budget", budget),
+        ("a grant", grant),
+        ("a reject", reject),
         ("run", approval.run_id.clone()),
         ("stage", approval.stage.clone()),
         ("request", render::one_line(&detail.request_text)),

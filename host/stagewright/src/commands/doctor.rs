@@ -1,6 +1,7 @@
 //! `doctor`: what is configured and from where, what works, and what to do about what does not. Asks no provider: that
 //! would cost money; `providers check` does it.
 mod folder;
+mod models;
 
 use std::time::Instant;
 
@@ -64,6 +65,7 @@ pub(super) async fn doctor(config: &Config, output: &Output) -> Result<Exit, Err
     let mut checks = folder::checks(config).await;
     let models = ConfiguredModels::new(config);
     checks.extend(plugins_and_profiles(config, models.as_ref().ok()));
+    checks.extend(models::checks(config, models.as_ref().ok()).await);
     checks.extend(providers(config, models.err().as_ref()));
     let bad_count = checks.iter().filter(|check| check.state == State::Bad).count() as u64;
     let report = Report {
@@ -161,18 +163,21 @@ fn providers(config: &Config, failure: Option<&Error>) -> Vec<Check> {
         checks.push(Check::warning(
             "provider",
             "no language model is the default: the built-in scripted writer answers",
-            "set `KIMI_API_KEY` or `OPENAI_API_KEY` in `.env`, or `providers:` in `stagewright.yaml`",
+            "set `KIMI_API_KEY`, `OPENAI_API_KEY` or `ANTHROPIC_API_KEY` with `stagewright secrets set` or in `.env`, or \
+             `providers:` in `stagewright.yaml`",
         ));
     }
-    let cure = "use a provider that speaks OpenAI's chat completions";
-    checks.extend(config.notes.iter().map(|note| Check::warning("provider", note, cure)));
     checks
 }
 
 fn usable_provider(config: &Config, provider: &gateway::Provider) -> Option<Check> {
-    let gateway::Kind::OpenAi(server) = &provider.kind else { return None };
+    let has_key = match &provider.kind {
+        gateway::Kind::Scripted => return None,
+        gateway::Kind::OpenAi(server) => server.key.is_some(),
+        gateway::Kind::Anthropic(server) => server.key.is_some(),
+    };
     let is_default = if provider.name == config.default_provider { ", the default" } else { "" };
-    let key = if server.key.is_some() { "with a key" } else { "without a key" };
+    let key = if has_key { "with a key" } else { "without a key" };
     let detail = format!("`{}`{is_default}: {} {key}", provider.name, provider.model);
     let check = command_line(config, &format!("providers check {}", provider.name));
     Some(Check { cure: Some(format!("try it with `{check}`")), ..Check::ok("provider", detail) })

@@ -3,6 +3,8 @@ mod show;
 
 use control_api::dto::{CommandRequest, CommandedDto, RetryRequest};
 
+pub(super) use self::show::say_request;
+use super::calls;
 use super::run::gates;
 use crate::args::{Cancel, Continue, OneRun, Page, Retry, Runs, RunsList, Watch};
 use crate::client::RunCommand;
@@ -40,11 +42,11 @@ pub(super) async fn perform(session: &Session<'_>, command: Runs) -> Result<Exit
             }
         }
         Runs::Calls(asked) if asked.run_or_call.starts_with(domain::CallId::PREFIX) => {
-            show::call(session, &asked.run_or_call).await
+            calls::show(session, &asked.run_or_call).await
         }
         Runs::Calls(asked) => {
             let run = OneRun { run: asked.run_or_call };
-            show::calls(session, &run_id(session, &run).await?).await
+            show::calls_of(session, &run_id(session, &run).await?).await
         }
         Runs::Prompt(asked) => {
             let run_id = run_id(session, &asked.run).await?;

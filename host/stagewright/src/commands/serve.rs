@@ -16,6 +16,7 @@ use crate::error::{Error, Exit};
 use crate::output::Output;
 use crate::session::open_engine;
 use crate::signals;
+use crate::telemetry::MetricsText;
 
 /// How long open model calls may go on after the order to end. Their answers are paid for; service managers wait 90
 /// seconds before they kill.
@@ -23,7 +24,11 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 /// How long connections may take to notice that the engine has stopped.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
-pub(super) async fn serve(config: &Config, output: &Output) -> Result<Exit, Error> {
+pub(super) async fn serve(
+    config: &Config,
+    output: &Output,
+    metrics: MetricsText,
+) -> Result<Exit, Error> {
     let listener = listen(config).await?;
     let address = listener.local_addr().map_err(|error| unlistenable(config, &error))?;
     // Both before anything is written: a refusal leaves no trace.
@@ -34,7 +39,8 @@ pub(super) async fn serve(config: &Config, output: &Output) -> Result<Exit, Erro
     let served = match announced {
         Ok(()) => {
             say_address(output, config, address);
-            until_a_signal(listener, &engine, access(config, address), output).await
+            let state = ApiState::new(engine.clone(), access(config, address));
+            until_a_signal(listener, &engine, state.with_metrics(metrics), output).await
         }
         Err(error) => {
             engine.shutdown().await;
@@ -116,11 +122,11 @@ fn say_address(output: &Output, config: &Config, address: SocketAddr) {
 async fn until_a_signal(
     listener: TcpListener,
     engine: &Engine,
-    access: Access,
+    state: ApiState,
     output: &Output,
 ) -> Result<Exit, Error> {
     let stopping = CancellationToken::new();
-    let router = control_api::router(ApiState::new(engine.clone(), access));
+    let router = control_api::router(state);
     // Events are small and come one by one: without this they wait for each other's acknowledgement.
     let listener = listener.tap_io(|stream| {
         stream.set_nodelay(true).ok();

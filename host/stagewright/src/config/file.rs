@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::layers::said;
+use super::said::{SaidBudgets, SaidCache, SaidProvider, SaidRecords, SaidTelemetry, is_unsaid};
 use crate::error::Error;
 
 /// Largest configuration file, in bytes: a hundred times of what a hundred providers need.
@@ -43,47 +43,17 @@ pub(super) struct SaidFile {
     allowed_origins: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     providers: Option<BTreeMap<String, SaidProvider>>,
-}
-
-/// One provider as it was written, in the file or in the environment.
-#[derive(Deserialize, Serialize, Default)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SaidProvider {
-    #[serde(skip_serializing_if = "is_unsaid")]
-    pub(super) base_url: Option<String>,
-    /// The key itself.
-    #[serde(skip_serializing_if = "is_unsaid")]
-    pub(super) key: Option<String>,
-    /// The environment variable that holds the key.
-    #[serde(skip_serializing_if = "is_unsaid")]
-    pub(super) key_env: Option<String>,
-    /// The model for what names none.
-    #[serde(skip_serializing_if = "is_unsaid")]
-    pub(super) model: Option<String>,
+    /// A price list that is laid over the shipped one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) headers: Option<BTreeMap<String, String>>,
+    prices: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) models: Option<Vec<SaidModel>>,
-}
-
-/// What is known of one model. Prices are US dollars for a million tokens.
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SaidModel {
-    pub(super) name: String,
+    cache: Option<SaidCache>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) context_tokens: Option<u64>,
+    budgets: Option<SaidBudgets>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) input_usd_per_million: Option<String>,
+    records: Option<SaidRecords>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cached_input_usd_per_million: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) output_usd_per_million: Option<String>,
-}
-
-/// A key without a text, e.g. one that is kept in the file for later, counts as not set.
-fn is_unsaid(text: &Option<String>) -> bool {
-    text.as_deref().and_then(said).is_none()
+    telemetry: Option<SaidTelemetry>,
 }
 
 /// Reads the file; `None` if there is none. What is wrong with it is told with the path as it was `shown`.

@@ -1,19 +1,24 @@
 //! The layers of the configuration, each a figment provider with its name, so that every value knows its origin.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::file;
 use super::surroundings::Surroundings;
+use super::variables::{Reading, VARIABLES, VAULT_KEY};
 use crate::error::Error;
+use crate::vault::Vault;
 
 /// The origin of what nobody said.
 pub(super) const DEFAULT: &str = "default";
 const ENVIRONMENT: &str = "environment";
 const DOTENV: &str = ".env";
 const FLAG: &str = "flag";
+const VAULT: &str = "vault";
 const FILE_NAME: &str = "stagewright.yaml";
 
 /// What the command line says about the configuration.
@@ -25,60 +30,83 @@ pub(crate) struct Flags {
     pub(crate) port: Option<u16>,
 }
 
-/// How the text of a variable is understood.
-#[derive(Clone, Copy)]
-enum Reading {
-    Text,
-    Number { max: u64 },
-}
-
-/// An environment variable and the key that it sets.
-struct Variable {
-    name: &'static str,
-    key: &'static str,
-    reading: Reading,
-}
-
-const fn text(name: &'static str, key: &'static str) -> Variable {
-    Variable { name, key, reading: Reading::Text }
-}
-
-const fn number(name: &'static str, key: &'static str, max: u64) -> Variable {
-    Variable { name, key, reading: Reading::Number { max } }
-}
-
-const VARIABLES: &[Variable] = &[
-    text("KIMI_API_KEY", "providers.kimi.key"),
-    text("KIMI_MODEL", "providers.kimi.model"),
-    text("KIMI_BASE_URL", "providers.kimi.base_url"),
-    text("OPENAI_API_KEY", "providers.openai.key"),
-    text("OPENAI_MODEL", "providers.openai.model"),
-    text("OPENAI_BASE_URL", "providers.openai.base_url"),
-    text("STAGEWRIGHT_DATA_DIR", "data_dir"),
-    text("STAGEWRIGHT_PROVIDER", "provider"),
-    text("STAGEWRIGHT_TOKEN", "token"),
-    text("STAGEWRIGHT_HOST", "host"),
-    number("STAGEWRIGHT_PORT", "port", u16::MAX as u64),
-    text("STAGEWRIGHT_FALLBACK", "fallback"),
-    text("STAGEWRIGHT_LOG", "log"),
-    text("STAGEWRIGHT_LOG_FORMAT", "log_format"),
-    number("STAGEWRIGHT_MODEL_CALL_S", "model_call_s", super::MODEL_CALL_SECONDS_MAX),
-    number("STAGEWRIGHT_ATTEMPTS", "attempts", super::ATTEMPT_COUNT_MAX),
-];
-
-/// Everything that was read.
+/// Everything that was read. No `Debug`: it holds keys.
 pub(super) struct Layers {
     pub(super) figment: Figment,
     environment: BTreeMap<String, String>,
+    dotenv_names: BTreeSet<String>,
+    vault: Vault,
+    pub(super) vault_passphrase: Option<SecretString>,
 }
 
 impl Layers {
-    /// A variable by name, from the environment or `.env`.
-    pub(super) fn lookup(&self, name: &str) -> Option<String> {
-        self.environment.get(name).cloned()
+    /// A variable by name, from the environment, `.env`, or the vault.
+    pub(super) fn lookup(&self, name: &str) -> Option<SecretString> {
+        let set = self.environment.get(name).map(|value| SecretString::from(value.as_str()));
+        set.or_else(|| self.vault.secret(name))
+    }
+
+    /// Whether it is the vault that [`Layers::lookup`] takes a name from.
+    pub(super) fn is_from_vault(&self, name: &str) -> bool {
+        !self.environment.contains_key(name) && self.vault.secret(name).is_some()
+    }
+
+    /// The names in the vault.
+    pub(super) fn vault_names(&self) -> Vec<String> {
+        self.vault.names()
+    }
+
+    /// The layer that has a variable and wins over the vault.
+    pub(super) fn layer_over_vault(&self, name: &str) -> Option<&'static str> {
+        let is_dotenv = self.dotenv_names.contains(name);
+        let layer = if is_dotenv { DOTENV } else { ENVIRONMENT };
+        self.environment.contains_key(name).then_some(layer)
+    }
+
+    /// Whether the value of a key was said in the file, and nowhere else with more weight.
+    pub(super) fn is_from_file(&self, key: &str) -> bool {
+        let layer = self.figment.find_metadata(key).map(|metadata| metadata.name.as_ref());
+        layer.is_some_and(|layer| ![ENVIRONMENT, DOTENV, VAULT, FLAG, DEFAULT].contains(&layer))
+    }
+
+    /// Where the value of a key comes from, for people.
+    pub(super) fn origin_of(&self, key: &str) -> String {
+        let Some(metadata) = self.figment.find_metadata(key) else { return DEFAULT.to_owned() };
+        let layer = metadata.name.as_ref();
+        let variable = VARIABLES.iter().find(|variable| variable.key == key);
+        match variable {
+            Some(variable) if [ENVIRONMENT, DOTENV, VAULT].contains(&layer) => {
+                format!("{layer}: {}", variable.name)
+            }
+            _ if layer == FLAG => format!("{FLAG}: --{}", key.replace('_', "-")),
+            _ => layer.to_owned(),
+        }
+    }
+
+    /// A number within its bounds.
+    pub(super) fn bounded(
+        &self,
+        key: &str,
+        value: u64,
+        range: RangeInclusive<u64>,
+    ) -> Result<u64, Error> {
+        if range.contains(&value) {
+            return Ok(value);
+        }
+        let (min, max) = range.into_inner();
+        let origin = self.origin_of(key);
+        let message = format!("`{key}` is {value}, not {min} to {max} ({origin})");
+        Err(Error::Config { message, hint: None })
+    }
+
+    /// A word that is none of those that are known.
+    pub(super) fn one_of(&self, key: &str, found: &str, known: &str) -> Error {
+        let message = format!("`{key}` is `{found}`, not {known} ({})", self.origin_of(key));
+        Error::Config { message, hint: None }
     }
 }
 
+#[derive(Clone)]
 struct Layer {
     name: String,
     values: Dict,
@@ -96,37 +124,53 @@ impl Provider for Layer {
 
 /// Reads all layers, the weakest first.
 pub(super) fn read(flags: &Flags, surroundings: &Surroundings) -> Result<Layers, Error> {
-    let dotenv = read_dotenv(&surroundings.working_folder().join(DOTENV))?;
+    let folder = surroundings.working_folder();
+    let dotenv = read_dotenv(&folder.join(DOTENV))?;
     let from_dotenv = |name: &str| dotenv.get(name).map(String::as_str);
     let from_environment = |name: &str| surroundings.variable(name);
-    let figment = Figment::new()
-        .merge(defaults())
-        .merge(file_layer(flags, surroundings.working_folder())?)
-        .merge(variables_layer(DOTENV, &from_dotenv)?)
-        .merge(variables_layer(ENVIRONMENT, &from_environment)?)
-        .merge(flags_layer(flags));
+    let below = [defaults(), file_layer(flags, folder)?];
+    let above = [
+        variables_layer(DOTENV, &from_dotenv)?,
+        variables_layer(ENVIRONMENT, &from_environment)?,
+        flags_layer(flags),
+    ];
+    // The vault lies in the data folder, so that all other layers are needed to find it.
+    let without_vault = merged(below.iter().chain(&above));
+    let data_dir: PathBuf =
+        without_vault.extract_inner("data_dir").map_err(|error| super::unfit(&error))?;
+    let vault_passphrase = from_environment(VAULT_KEY)
+        .or_else(|| from_dotenv(VAULT_KEY))
+        .and_then(said)
+        .map(SecretString::from);
+    let vault = Vault::open(&folder.join(data_dir), vault_passphrase.as_ref())?;
+    let vault_layer = [vault_layer(&vault)];
+    let figment = merged(below.iter().chain(&vault_layer).chain(&above));
+    let dotenv_names =
+        dotenv.keys().filter(|name| from_environment(name).is_none()).cloned().collect();
     let mut environment = dotenv;
     environment.extend(surroundings.variables());
-    Ok(Layers { figment, environment })
+    Ok(Layers { figment, environment, dotenv_names, vault, vault_passphrase })
+}
+
+fn merged<'a>(layers: impl Iterator<Item = &'a Layer>) -> Figment {
+    layers.fold(Figment::new(), |figment, layer| figment.merge(layer.clone()))
+}
+
+/// What the vault holds for variables of ours. What else it holds is found by name, as `key_env` says it.
+fn vault_layer(vault: &Vault) -> Layer {
+    let mut values = Dict::new();
+    for variable in VARIABLES.iter().filter(|variable| variable.reading == Reading::Secret) {
+        let Some(secret) = vault.secret(variable.name) else { continue };
+        if let Some(text) = said(secret.expose_secret()) {
+            put(&mut values, variable.key, Value::from(text));
+        }
+    }
+    Layer { name: VAULT.to_owned(), values }
 }
 
 /// A text without the blanks around it; one that is blank says nothing.
 pub(super) fn said(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| !text.is_empty())
-}
-
-/// Where the value of a key comes from, for people.
-pub(super) fn origin_of(figment: &Figment, key: &str) -> String {
-    let Some(metadata) = figment.find_metadata(key) else { return DEFAULT.to_owned() };
-    let layer = metadata.name.as_ref();
-    let variable = VARIABLES.iter().find(|variable| variable.key == key);
-    match variable {
-        Some(variable) if layer == ENVIRONMENT || layer == DOTENV => {
-            format!("{layer}: {}", variable.name)
-        }
-        _ if layer == FLAG => format!("{FLAG}: --{}", key.replace('_', "-")),
-        _ => layer.to_owned(),
-    }
 }
 
 fn defaults() -> Layer {
@@ -195,7 +239,7 @@ fn variables_layer<'a>(
     for variable in VARIABLES {
         let Some(said) = lookup(variable.name).and_then(said) else { continue };
         let value = match variable.reading {
-            Reading::Text => Value::from(said),
+            Reading::Text | Reading::Secret => Value::from(said),
             Reading::Number { max } => match said.parse::<u64>() {
                 Ok(number) if number <= max => Value::from(number),
                 Ok(_) | Err(_) => {

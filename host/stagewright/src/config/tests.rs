@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::*;
+use crate::vault::Vault;
 
 struct Case {
     folder: TempDir,
@@ -63,8 +64,12 @@ fn settings_of(config: &Config, keys: &[&str]) -> String {
 
 fn key_of(config: &Config, name: &str) -> String {
     let provider = config.providers.iter().find(|provider| provider.name == name).unwrap();
-    let gateway::Kind::OpenAi(server) = &provider.kind else { panic!("it has no server") };
-    server.key.as_ref().unwrap().expose_secret().to_owned()
+    let key = match &provider.kind {
+        gateway::Kind::OpenAi(server) => &server.key,
+        gateway::Kind::Anthropic(server) => &server.key,
+        gateway::Kind::Scripted => panic!("it has no server"),
+    };
+    key.as_ref().unwrap().expose_secret().to_owned()
 }
 
 #[test]
@@ -109,6 +114,7 @@ fn a_kimi_key_makes_kimi_the_default_with_its_usual_address_and_model() {
     assert_eq!(key_of(&config, "kimi"), "sk-planted");
     assert_snapshot!(settings_of(&config, &["providers", "provider"]), @r"
     provider = kimi (derived from the configured providers)
+    providers.kimi.kind = openai (default)
     providers.kimi.base_url = https://api.kimi.com/coding/v1 (default)
     providers.kimi.model = kimi-for-coding (default)
     providers.kimi.key = set (.env: KIMI_API_KEY)
@@ -128,14 +134,16 @@ fn a_provider_by_name_takes_its_key_from_the_variable_that_it_names() {
         .file(
             "stagewright.yaml",
             "providers:\n  local:\n    base_url: http://127.0.0.1:1/v1\n    key_env: LOCAL_KEY\n    \
-             models:\n      - name: small\n        input_usd_per_million: 0.25\n",
+             models:\n      - name: small\n        input_usd_per_million: 0.25\n        \
+             output_usd_per_million: 1.000001\n",
         )
         .variable("LOCAL_KEY", "sk-planted")
         .loaded();
     assert_eq!(config.default_provider, "local");
     assert_eq!(key_of(&config, "local"), "sk-planted");
     assert_eq!(config.providers[1].model, "small");
-    assert_eq!(config.providers[1].models[0].input_nano_usd_per_token, Some(250));
+    let price = config.providers[1].models[0].price.unwrap();
+    assert_eq!((price.input, price.output, price.reasoning), (250_000, 1_000_001, None));
     assert_snapshot!(settings_of(&config, &["providers.local.key"]), @"providers.local.key = set (`key_env` in stagewright.yaml)");
 }
 
@@ -161,10 +169,10 @@ fn what_cannot_be_used_is_told_with_its_place_and_never_with_a_key() {
     let said = said.join("\n--\n");
     assert!(!said.contains(planted), "{said}");
     assert_snapshot!(said, @r"
-    stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, profile_dirs, allowed_hosts, allowed_origins, providers
+    stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, profile_dirs, allowed_hosts, allowed_origins, providers, prices, cache, budgets, records, telemetry
     hint: correct it there, then try again
     --
-    stagewright.yaml:3:5: unknown field `keey`, expected one of base_url, key, key_env, model, headers, models
+    stagewright.yaml:3:5: unknown field `keey`, expected one of kind, base_url, key, key_env, model, headers, models, limits, breaker, connect_s, first_token_s, idle_s, call_s, tries
     hint: correct it there, then try again
     --
     stagewright.yaml:3:10: expected string scalar
@@ -188,10 +196,10 @@ fn what_cannot_be_used_is_told_with_its_place_and_never_with_a_key() {
     the default provider is not configured: `kimi`
     hint: set `KIMI_API_KEY`
     --
-    `fallback` is `perhaps`, not `off`, `unknown_mode` or `forced`
+    `fallback` is `perhaps`, not `off`, `unknown_mode` or `forced` (environment: STAGEWRIGHT_FALLBACK)
     hint: correct it there, then try again
     --
-    `attempts` is 0, not 1 to 1000
+    `attempts` is 0, not 1 to 1000 (environment: STAGEWRIGHT_ATTEMPTS)
     hint: correct it there, then try again
     ");
 }
@@ -226,4 +234,241 @@ fn a_base_url_with_a_secret_is_not_shown() {
         .variable("KIMI_BASE_URL", "https://user:sk-planted@127.0.0.1/v1")
         .loaded();
     assert_snapshot!(settings_of(&config, &["providers.kimi.base_url"]), @"providers.kimi.base_url = set, and not usable (environment: KIMI_BASE_URL)");
+}
+
+#[test]
+fn an_anthropic_key_makes_anthropic_the_default_with_its_usual_address_and_model() {
+    let config = Case::new().variable("ANTHROPIC_API_KEY", "sk-planted").loaded();
+    assert_eq!(config.default_provider, "anthropic");
+    assert_eq!(key_of(&config, "anthropic"), "sk-planted");
+    assert_snapshot!(settings_of(&config, &["providers"]), @r"
+    providers.anthropic.kind = anthropic (default)
+    providers.anthropic.base_url = https://api.anthropic.com (default)
+    providers.anthropic.model = claude-haiku-5-5 (default)
+    providers.anthropic.key = set (environment: ANTHROPIC_API_KEY)
+    ");
+    let both = Case::new().variable("ANTHROPIC_API_KEY", "a").variable("OPENAI_API_KEY", "b");
+    assert_eq!(both.loaded().default_provider, "openai");
+}
+
+#[test]
+fn a_provider_says_how_it_is_spoken_to_and_how_much_it_may_be_asked() {
+    let config = Case::new()
+        .file(
+            "stagewright.yaml",
+            "providers:\n  proxy:\n    kind: anthropic\n    base_url: http://127.0.0.1:1\n    model: m\n    \
+             limits: { requests_per_minute: 60, concurrent_calls: 4 }\n    \
+             breaker: { failures: 3, open_s: 600 }\n    connect_s: 2\n    first_token_s: 30\n    \
+             idle_s: 20\n    call_s: 120\n    tries: 2\n    models:\n      - name: m\n        \
+             context_tokens: 1000\n        limits: { tokens_per_minute: 5000 }\n",
+        )
+        .loaded();
+    let provider = &config.providers[1];
+    assert!(matches!(provider.kind, gateway::Kind::Anthropic(_)));
+    assert_eq!(provider.limits.requests_per_minute, Some(60));
+    assert_eq!(provider.limits.concurrent_calls_max, Some(4));
+    assert_eq!(provider.models[0].limits.tokens_per_minute, Some(5_000));
+    assert_eq!(provider.models[0].price, None);
+    assert_eq!(provider.breaker.failure_count, 3);
+    assert_eq!(provider.breaker.open_time_max, Duration::from_secs(600));
+    assert_eq!(provider.call_time_max, Duration::from_secs(120));
+    assert_eq!(provider.tries_max, 2);
+    assert_snapshot!(settings_of(&config, &["providers.proxy.limits", "providers.proxy.tries"]), @r"
+    providers.proxy.limits.requests_per_minute = 60 (stagewright.yaml)
+    providers.proxy.limits.concurrent_calls = 4 (stagewright.yaml)
+    providers.proxy.tries = 2 (stagewright.yaml)
+    ");
+}
+
+#[test]
+fn budgets_cache_records_and_telemetry_are_read_from_all_layers() {
+    let config = Case::new()
+        .file(
+            "stagewright.yaml",
+            "cache: { mib: 8, ttl_s: 60 }\nbudgets:\n  day_usd: 5.000000001\n  warn_percent: 80\n  \
+             providers:\n    kimi: { day_tokens: 1000 }\nrecords: { texts: trimmed, trim_bytes: 100 }\n",
+        )
+        .variable("STAGEWRIGHT_CACHE_MIB", "0")
+        .variable("STAGEWRIGHT_DAY_TOKENS", "500000")
+        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+        .variable("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20sk-planted,x-team=a")
+        .loaded();
+    assert_eq!(config.cache.bytes_max, 0);
+    assert_eq!(config.cache.time_max, Duration::from_secs(60));
+    assert_eq!(config.budgets.all.nano_usd, Some(5_000_000_001));
+    assert_eq!(config.budgets.all.tokens, Some(500_000));
+    assert_eq!(config.budgets.by_provider["kimi"].tokens, Some(1_000));
+    assert_eq!(config.budgets.warn_percent, Some(80));
+    assert_eq!(config.texts, store::Texts::Trimmed { bytes_max: 100 });
+    let headers = &config.telemetry.otlp_headers;
+    assert_eq!(headers[0].0, "authorization");
+    assert_eq!(headers[0].1.expose_secret(), "Bearer sk-planted");
+    assert_eq!(headers.len(), 2);
+    assert_snapshot!(settings_of(&config, &["cache", "budgets", "records", "telemetry", "prices"]), @r"
+    prices = shipped (default)
+    cache.mib = 0 (environment: STAGEWRIGHT_CACHE_MIB)
+    cache.ttl_s = 60 (stagewright.yaml)
+    records.texts = trimmed (stagewright.yaml)
+    records.trim_bytes = 100 (stagewright.yaml)
+    budgets.day_tokens = 500000 (environment: STAGEWRIGHT_DAY_TOKENS)
+    budgets.day_usd = 5.000000001 (stagewright.yaml)
+    budgets.warn_percent = 80 (stagewright.yaml)
+    budgets.providers.kimi.day_tokens = 1000 (stagewright.yaml)
+    telemetry.otlp_endpoint = http://127.0.0.1:4318 (environment: OTEL_EXPORTER_OTLP_ENDPOINT)
+    telemetry.otlp_headers = set (environment: OTEL_EXPORTER_OTLP_HEADERS)
+    ");
+}
+
+#[test]
+fn what_is_said_about_costs_and_limits_is_exact_or_refused_with_its_place() {
+    let provider = |rest: &str| {
+        let text = format!(
+            "providers:\n  local:\n    base_url: http://127.0.0.1:1/v1\n    model: m\n    {rest}\n"
+        );
+        Case::new().file("stagewright.yaml", &text)
+    };
+    let broken = [
+        provider("kind: gemini"),
+        provider("limits: { requests_per_minute: 0 }"),
+        provider("breaker: { open_s: 60, open_s_max: 30 }"),
+        provider("tries: 0"),
+        provider(
+            "models: [{ name: m, input_usd_per_million: 0.0000001, output_usd_per_million: 1 }]",
+        ),
+        provider("models: [{ name: m, cached_input_usd_per_million: 1 }]"),
+        Case::new().file("stagewright.yaml", "budgets: { day_usd: \"1,50\" }\n"),
+        Case::new().variable("STAGEWRIGHT_DAY_USD", "0"),
+        Case::new()
+            .file("stagewright.yaml", "budgets: { providers: { kimmi: { day_tokens: 5 } } }\n"),
+        Case::new().variable("STAGEWRIGHT_WARN_PERCENT", "0"),
+        Case::new().file("stagewright.yaml", "records: { texts: some }\n"),
+        Case::new().file("stagewright.yaml", "cache: { ttl_s: 0 }\n"),
+        Case::new().variable("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:sk-planted@127.0.0.1"),
+        Case::new().variable("OTEL_EXPORTER_OTLP_HEADERS", "sk-planted"),
+        Case::new().file("stagewright.yaml", "prices: none.yaml\n"),
+    ];
+    let said: Vec<String> = broken.iter().map(Case::refused).collect();
+    let said = said.join("\n--\n");
+    assert!(!said.contains("planted"), "{said}");
+    assert_snapshot!(said, @r"
+    `providers.local.kind` is `gemini`, not `openai` or `anthropic` (stagewright.yaml)
+    hint: correct it there, then try again
+    --
+    `providers.local.limits.requests_per_minute` is 0, not 1 to 1000000 (stagewright.yaml)
+    hint: correct it there, then try again
+    --
+    `providers.local.breaker.open_s_max` is 30, not 60 to 86400 (stagewright.yaml)
+    hint: correct it there, then try again
+    --
+    `providers.local.tries` is 0, not 1 to 20 (stagewright.yaml)
+    hint: correct it there, then try again
+    --
+    provider `local`: `input_usd_per_million` of model `m` is no price: `0.0000001`
+    hint: write US dollars for a million tokens, with at most six digits after the point
+    --
+    provider `local`: model `m` has only a part of its prices
+    hint: set `input_usd_per_million` and `output_usd_per_million`, or no price at all
+    --
+    `budgets.day_usd` is no amount: `1,50` (stagewright.yaml)
+    hint: write US dollars, more than 0 and at most 1000000, with at most 9 digits after the point, e.g. `5.00`
+    --
+    `budgets.day_usd` is no amount: `0` (environment: STAGEWRIGHT_DAY_USD)
+    hint: write US dollars, more than 0 and at most 1000000, with at most 9 digits after the point, e.g. `5.00`
+    --
+    `budgets.providers.kimmi` names a provider that is not known
+    hint: there are: anthropic, kimi, openai, scripted
+    --
+    `budgets.warn_percent` is 0, not 1 to 99 (environment: STAGEWRIGHT_WARN_PERCENT)
+    hint: correct it there, then try again
+    --
+    `records.texts` is `some`, not `whole`, `trimmed` or `off` (stagewright.yaml)
+    hint: correct it there, then try again
+    --
+    `cache.ttl_s` is 0, not 1 to 2592000 (stagewright.yaml)
+    hint: correct it there, then try again
+    --
+    `telemetry.otlp_endpoint` cannot be used (environment: OTEL_EXPORTER_OTLP_ENDPOINT)
+    hint: write an address such as `http://127.0.0.1:4318`, without user name, password, `?` and `#`
+    --
+    `telemetry.otlp_headers` is not `name=value,name=value` (environment: OTEL_EXPORTER_OTLP_HEADERS)
+    hint: encode commas and blanks in a value, e.g. `%20` for a blank
+    --
+    the price list `none.yaml` cannot be read: No such file or directory (os error 2)
+    hint: correct `prices`, or remove it to use the shipped list alone
+    ");
+}
+
+/// A case whose vault holds secrets.
+fn with_vault(case: Case, secrets: &[(&str, &str)]) -> Case {
+    let mut vault = Vault::open(&case.folder.path().join(".stagewright"), None).unwrap();
+    for (name, value) in secrets {
+        vault.set(name, SecretString::from(*value)).unwrap();
+    }
+    case
+}
+
+#[test]
+fn the_vault_wins_over_the_file_and_yields_to_the_environment() {
+    let file = "providers:\n  openai:\n    key: from-the-file\n";
+    let vault = [("OPENAI_API_KEY", "from-the-vault")];
+    let case = with_vault(Case::new().file("stagewright.yaml", file), &vault);
+    let config = case.loaded();
+    assert_eq!(key_of(&config, "openai"), "from-the-vault");
+    assert_eq!(
+        settings_of(&config, &["providers.openai.key"]),
+        "providers.openai.key = set (vault: OPENAI_API_KEY)"
+    );
+    let case = case.file(".env", "OPENAI_API_KEY=from-dotenv\n");
+    assert_eq!(key_of(&case.loaded(), "openai"), "from-dotenv");
+    assert_eq!(case.loaded().vault[0].overridden_by, Some(".env"));
+    let case = case.variable("OPENAI_API_KEY", "from-the-environment");
+    assert_eq!(key_of(&case.loaded(), "openai"), "from-the-environment");
+    assert_eq!(case.loaded().vault[0].overridden_by, Some("environment"));
+}
+
+#[test]
+fn a_key_that_a_provider_names_is_found_in_the_vault() {
+    let file = "providers:\n  local:\n    base_url: http://127.0.0.1:1/v1\n    model: m\n    \
+                key_env: LOCAL_KEY\n    key: from-the-file\n";
+    let secrets = [("LOCAL_KEY", "from-the-vault"), ("UNUSED", "x")];
+    let case = with_vault(Case::new().file("stagewright.yaml", file), &secrets);
+    let config = case.loaded();
+    assert_eq!(key_of(&config, "local"), "from-the-vault");
+    assert_eq!(
+        settings_of(&config, &["providers.local.key"]),
+        "providers.local.key = set (vault: LOCAL_KEY (`key_env` in stagewright.yaml))"
+    );
+    let used: Vec<_> =
+        config.vault.iter().map(|used| (used.name.as_str(), used.used_for.join(","))).collect();
+    assert_eq!(
+        used,
+        [("LOCAL_KEY", "providers.local.key_env".to_owned()), ("UNUSED", String::new())]
+    );
+}
+
+#[test]
+fn a_key_can_be_kept_while_the_configuration_lacks_it() {
+    let file =
+        "providers:\n  local:\n    base_url: http://127.0.0.1:1/v1\n    key_env: LOCAL_KEY\n";
+    let case = Case::new().file("stagewright.yaml", file);
+    assert!(case.refused().contains("secrets set LOCAL_KEY"));
+    let folder = case.folder.path().to_owned();
+    let surroundings = Surroundings::made_of(&case.environment, folder);
+    let Ok(config) = VaultConfig::load(&case.flags, &surroundings) else { panic!("refused") };
+    assert_eq!(config.use_of("LOCAL_KEY").used_for, ["providers.local.key_env"]);
+}
+
+#[test]
+fn a_price_list_is_laid_over_the_shipped_one_and_what_is_wrong_with_it_has_its_place() {
+    let list = "dated: 2031-01-02\nproviders:\n  - base_url: http://127.0.0.1:1/v1\n    source: mine\n    \
+                models:\n      - { model: m, input: 1.5, output: 2 }\n";
+    let case = Case::new().file("mine.yaml", list).variable("STAGEWRIGHT_PRICES", "mine.yaml");
+    let config = case.loaded();
+    assert!(config.prices.find("http://127.0.0.1:1/v1", "m").is_some());
+    assert!(config.prices.find(gateway::OPENAI_BASE_URL, "gpt-4.1-mini").is_some());
+    let case = case.file("mine.yaml", &list.replace("1.5", "a lot"));
+    let Err(error) = case.load() else { panic!("it was accepted") };
+    let problems = error.problems();
+    assert!(problems[0].0.starts_with("mine.yaml:6:"), "{problems:?}");
+    assert!(problems[0].1.is_some());
 }

@@ -1,8 +1,12 @@
 //! One gate: shows what is to be looked at, asks, and hands the decision in. The decision names the digest of what was
 //! shown, so that it cannot pass something else.
-use control_api::dto::{ApprovalDetailDto, ApprovalStatusDto, ArtifactDto, DecisionRequest};
+use control_api::dto::{
+    ApprovalDetailDto, ApprovalStatusDto, ArtifactDto, BudgetBoundDto, DecisionRequest,
+    GateSubjectDto,
+};
 
 use super::Gates;
+use crate::budget;
 use crate::client::Verdict;
 use crate::error::Error;
 use crate::prompt;
@@ -33,25 +37,33 @@ pub(super) async fn decide(
     }
     match gates {
         Gates::Leave => Ok(false),
-        Gates::Grant { comment } => {
+        Gates::Grant { comment } if is_about_result(&detail) => {
             hand_in(session, &detail, Verdict::Grant, Some(comment.to_owned())).await?;
             Ok(true)
         }
-        Gates::Ask => {
+        // A grant for all gates was meant for results. It would allow a budget again and again.
+        Gates::Grant { .. } if !session.output.can_ask() => Ok(false),
+        Gates::Grant { .. } | Gates::Ask => {
             show(session, &detail).await?;
             ask(session, &detail).await
         }
     }
 }
 
+fn is_about_result(detail: &ApprovalDetailDto) -> bool {
+    matches!(detail.approval.subject, GateSubjectDto::Result)
+}
+
 async fn ask(session: &Session<'_>, detail: &ApprovalDetailDto) -> Result<bool, Error> {
     let paint = session.output.paint_notes();
-    let question = format!(
-        "{} {} {}: ",
-        paint.waiting("?"),
-        render::unbroken(&detail.approval.question),
-        paint.dim("[g]rant, [r]eject, [l]ater")
-    );
+    // What a budget's question says at length has just been shown in lines.
+    let asked = if is_about_result(detail) {
+        render::unbroken(&detail.approval.question)
+    } else {
+        "May it go on?".to_owned()
+    };
+    let question =
+        format!("{} {} {}: ", paint.waiting("?"), asked, paint.dim("[g]rant, [r]eject, [l]ater"));
     let (verdict, comment) = loop {
         match prompt::line(session.output, &question).await.as_deref().map(choice) {
             Some(Some(Choice::Grant)) => break (Verdict::Grant, None),
@@ -98,8 +110,11 @@ async fn hand_in(
     session.client.decide(&detail.approval.approval_id, verdict, &decision).await.map(drop)
 }
 
-/// Shows the artifacts of a gate where its question is asked.
+/// Shows what a gate is about where its question is asked: artifacts, or a budget.
 async fn show(session: &Session<'_>, detail: &ApprovalDetailDto) -> Result<(), Error> {
+    if let GateSubjectDto::Budget { bound, grant_allows, .. } = &detail.approval.subject {
+        session.output.note(&shown_budget(session, bound, *grant_allows));
+    }
     // The path of a file is told below: it should be there.
     session.flush_files().await;
     for artifact in &detail.artifacts {
@@ -111,6 +126,20 @@ async fn show(session: &Session<'_>, detail: &ApprovalDetailDto) -> Result<(), E
         session.output.note(&shown(session, &approval.run_id, artifact, &text));
     }
     Ok(())
+}
+
+fn shown_budget(
+    session: &Session<'_>,
+    bound: &BudgetBoundDto,
+    grant_allows: Option<u64>,
+) -> String {
+    let paint = session.output.paint_notes();
+    let lines = [
+        ("budget", format!("{}: {}", budget::name(bound), budget::used(bound))),
+        ("grant", budget::grant(bound, grant_allows)),
+        ("reject", budget::REJECT.to_owned()),
+    ];
+    format!("\n{}\n", render::indented(&render::pairs(&lines, paint), "  "))
 }
 
 fn shown(session: &Session<'_>, run_id: &str, artifact: &ArtifactDto, text: &str) -> String {

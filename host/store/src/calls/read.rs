@@ -1,11 +1,10 @@
-//! Model calls as they are replayed, summed up, listed and shown.
+//! Model calls as they are replayed and shown.
 use domain::model::{Completion, FinishReason, ModelError, ModelRequest, Usage};
 use domain::{CallId, Digest, RunId, StageKey, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{CallOrigin, CallTiming};
+use super::{AnswerSource, CallOrigin, CallTiming};
 use crate::column::{parsed, parsed_or_none, time, time_or_none, word};
-use crate::cursor::{self, Listed, Page};
 use crate::record::{model_error_kind, usage_source_of};
 use crate::{Error, record};
 
@@ -48,10 +47,18 @@ impl CallStatus {
 pub struct CallRow {
     pub call: CallId,
     pub origin: CallOrigin,
+    /// The conversation that it belongs to.
+    pub conversation_id: String,
+    /// 1 for the first call of its conversation.
+    pub conversation_ordinal: u32,
     pub status: CallStatus,
     pub label: Option<String>,
+    pub source: AnswerSource,
+    /// Why somebody else was asked than the one of the question.
+    pub fallback_reason: Option<String>,
+    /// Who answered, or was asked last.
     pub provider: String,
-    /// The model that was asked for.
+    /// The model that was asked, for the last time.
     pub model: String,
     /// The model that answered, in the provider's words.
     pub answered_model: Option<String>,
@@ -70,16 +77,42 @@ pub struct CallRow {
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallDetail {
     pub row: CallRow,
-    pub request: ModelRequest,
+    /// `None` if the records keep no texts.
+    pub request: Option<ModelRequest>,
+    /// What came back: the whole answer, or the part of it that had come when the call broke off.
     pub answer: Option<Completion>,
+    /// Whether texts were shortened, or left out, by the host's configuration.
+    pub texts: TextsKept,
 }
 
-/// Which calls are wanted; `None` wants all.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CallFilter {
-    pub run: Option<RunId>,
-    pub stage: Option<StageKey>,
-    pub status: Option<CallStatus>,
+/// How much of the texts of a call is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TextsKept {
+    /// All of them.
+    #[default]
+    Whole,
+    /// Each only up to a length.
+    Trimmed,
+    /// None of them.
+    Off,
+}
+
+impl TextsKept {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TextsKept::Whole => "whole",
+            TextsKept::Trimmed => "trimmed",
+            TextsKept::Off => "off",
+        }
+    }
+
+    /// The one with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [TextsKept::Whole, TextsKept::Trimmed, TextsKept::Off]
+            .into_iter()
+            .find(|kept| kept.as_str() == word)
+    }
 }
 
 /// A call of an attempt, for its replay.
@@ -93,98 +126,21 @@ pub struct Journaled {
     pub outcome: Option<Result<Completion, ModelError>>,
 }
 
-/// What a stage used up over all its attempts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StageSpent {
-    pub stage: StageKey,
-    /// Input and output.
-    pub tokens: u64,
-    pub cost_nano_usd: u64,
-}
-
-/// What some calls used up together. What is not known counts 0, the cost excepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UsageSum {
-    pub calls: u64,
-    pub input_tokens: u64,
-    pub output_tokens: u64,
-    pub cached_tokens: u64,
-    pub reasoning_tokens: u64,
-    /// `None` if the price of any answered call is not known.
-    pub cost_nano_usd: Option<u64>,
-    pub model_wait_ms: u64,
-}
-
-impl Default for UsageSum {
-    fn default() -> Self {
-        Self {
-            calls: 0,
-            input_tokens: 0,
-            output_tokens: 0,
-            cached_tokens: 0,
-            reasoning_tokens: 0,
-            cost_nano_usd: Some(0),
-            model_wait_ms: 0,
-        }
-    }
-}
-
-const LIST: &str = "calls";
-
-macro_rules! call_list {
-    ($where:literal, $bound:literal, $order:literal) => {
-        concat!(
-            "SELECT * FROM llm_calls WHERE ",
-            $where,
-            " AND seq ",
-            $bound,
-            " :cursor AND (:run IS NULL OR run_id = :run)
-            AND (:stage IS NULL OR stage_key = :stage)
-            AND (:status IS NULL OR status = :status)
-            ORDER BY seq ",
-            $order,
-            " LIMIT :limit"
-        )
-    };
-}
-
-// The plus signs keep the planner from driving a run's few calls by an index of all runs' calls.
-const OF_RUN: &str = "SELECT * FROM llm_calls INDEXED BY llm_calls_by_run
-    WHERE run_id = :run AND seq > :cursor
-    AND (:stage IS NULL OR +stage_key = :stage) AND (:status IS NULL OR +status = :status)
-    ORDER BY seq LIMIT :limit";
-const BY_STATUS: &str = call_list!("status = :status", "<", "DESC");
-const BY_STAGE: &str = call_list!("stage_key = :stage", "<", "DESC");
-const ALL: &str = call_list!("TRUE", "<", "DESC");
-
-#[cfg(test)]
-pub(crate) const LISTS: [(&str, &str); 4] =
-    [("of a run", OF_RUN), ("by status", BY_STATUS), ("by stage", BY_STAGE), ("all", ALL)];
-
 const ONE: &str = "SELECT c.*, q.request, a.answer FROM llm_calls c
-    JOIN llm_requests q ON q.seq = c.seq
+    LEFT JOIN llm_requests q ON q.seq = c.seq
     LEFT JOIN llm_answers a ON a.seq = c.seq
     WHERE c.call_id = ?1";
 const JOURNALED: &str = "SELECT c.*, q.request, a.answer FROM llm_calls c
-    JOIN llm_requests q ON q.seq = c.seq
+    LEFT JOIN llm_requests q ON q.seq = c.seq
     LEFT JOIN llm_answers a ON a.seq = c.seq
     WHERE c.run_id = ?1 AND c.stage_key = ?2 AND c.attempt = ?3 ORDER BY c.ordinal";
 
 const LAST_MODEL: &str = "SELECT provider, COALESCE(answered_model, model) FROM llm_calls
     WHERE run_id = ?1 AND stage_key = ?2 AND attempt = ?3 ORDER BY ordinal DESC LIMIT 1";
 
-macro_rules! sums {
-    () => {
-        "COUNT(*) AS call_count,
-        TOTAL(input_tokens) AS input_tokens, TOTAL(output_tokens) AS output_tokens,
-        TOTAL(cached_tokens) AS cached_tokens, TOTAL(reasoning_tokens) AS reasoning_tokens,
-        TOTAL(cost_nano_usd) AS cost_nano_usd, TOTAL(total_ms) AS model_wait_ms,
-        COUNT(CASE WHEN status = 'answered' AND cost_nano_usd IS NULL THEN 1 END) AS unpriced
-        FROM llm_calls WHERE run_id = ?1"
-    };
-}
-const USAGE: &str = concat!("SELECT ", sums!());
-const USAGE_BY_STAGE: &str = concat!("SELECT stage_key, ", sums!(), " GROUP BY stage_key");
+/// What must be found by a key, however many calls there are.
+#[cfg(test)]
+pub(super) const LOOKUPS: [&str; 3] = [ONE, JOURNALED, LAST_MODEL];
 
 /// The calls of an attempt by their ordinal.
 pub(crate) fn journaled(
@@ -210,79 +166,13 @@ pub(crate) fn journaled(
         calls.push(Journaled {
             ordinal: row.get("ordinal")?,
             call: detail.row.call,
-            request: detail.request,
+            // Only calls of attempts that have ended can be without their texts, and those are not replayed.
+            request: detail.request.ok_or_else(|| Error::damaged("the question is missing"))?,
             request_digest: detail.row.request_digest,
             outcome,
         });
     }
     Ok(calls)
-}
-
-pub(crate) fn spent(db: &Connection, run: &RunId) -> Result<Vec<StageSpent>, Error> {
-    let spent = |(stage, sum): (StageKey, UsageSum)| StageSpent {
-        stage,
-        tokens: sum.input_tokens.saturating_add(sum.output_tokens),
-        cost_nano_usd: sum.cost_nano_usd.unwrap_or(0),
-    };
-    // A price that is not known must not hide those that are.
-    let sums = sums_by_stage(db, run)?;
-    Ok(sums.into_iter().map(|(stage, sum)| spent((stage, sum.at_least()))).collect())
-}
-
-pub(crate) fn usage(db: &Connection, run: &RunId) -> Result<UsageSum, Error> {
-    let mut statement = db.prepare_cached(USAGE)?;
-    Ok(statement.query_row([run.as_str()], PricedSum::read)?.exact())
-}
-
-pub(crate) fn usage_by_stage(
-    db: &Connection,
-    run: &RunId,
-) -> Result<Vec<(StageKey, UsageSum)>, Error> {
-    let sums = sums_by_stage(db, run)?;
-    Ok(sums.into_iter().map(|(stage, sum)| (stage, sum.exact())).collect())
-}
-
-fn sums_by_stage(db: &Connection, run: &RunId) -> Result<Vec<(StageKey, PricedSum)>, Error> {
-    let mut statement = db.prepare_cached(USAGE_BY_STAGE)?;
-    let rows = statement
-        .query_map([run.as_str()], |row| Ok((parsed(row, "stage_key")?, PricedSum::read(row)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// A sum, and how many answered calls have no price.
-struct PricedSum {
-    sum: UsageSum,
-    unpriced: u64,
-}
-
-impl PricedSum {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let sum = UsageSum {
-            calls: row.get("call_count")?,
-            input_tokens: whole(row, "input_tokens")?,
-            output_tokens: whole(row, "output_tokens")?,
-            cached_tokens: whole(row, "cached_tokens")?,
-            reasoning_tokens: whole(row, "reasoning_tokens")?,
-            cost_nano_usd: Some(whole(row, "cost_nano_usd")?),
-            model_wait_ms: whole(row, "model_wait_ms")?,
-        };
-        Ok(Self { sum, unpriced: row.get("unpriced")? })
-    }
-
-    fn exact(self) -> UsageSum {
-        let cost_nano_usd = self.sum.cost_nano_usd.filter(|_| self.unpriced == 0);
-        UsageSum { cost_nano_usd, ..self.sum }
-    }
-
-    fn at_least(self) -> UsageSum {
-        self.sum
-    }
-}
-
-/// A total as a whole number. `TOTAL` adds in floating point, exact up to 2^53: nine million dollars in billionths.
-fn whole(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
-    let total: f64 = row.get(column)?;
-    Ok(total as u64)
 }
 
 /// Provider and model of the newest call of an attempt.
@@ -297,40 +187,6 @@ pub(crate) fn last_model(
     Ok(statement.query_row(key, |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
-/// Calls of a run, oldest first; or calls of all runs and chats, newest first.
-pub(crate) fn list(
-    db: &Connection,
-    filter: &CallFilter,
-    page: &Page,
-) -> Result<Listed<CallRow>, Error> {
-    let sql = match filter {
-        CallFilter { run: Some(_), .. } => OF_RUN,
-        CallFilter { run: None, stage: Some(_), .. } => BY_STAGE,
-        CallFilter { run: None, stage: None, status: Some(_) } => BY_STATUS,
-        CallFilter { run: None, stage: None, status: None } => ALL,
-    };
-    let cursor = match &page.cursor {
-        Some(cursor) => cursor::decode(LIST, cursor)?.0,
-        None if filter.run.is_some() => i64::MIN,
-        None => i64::MAX,
-    };
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map(
-        named_params! {
-            ":run": filter.run.as_ref().map(RunId::as_str),
-            ":stage": filter.stage.as_ref().map(StageKey::as_str),
-            ":status": filter.status.map(CallStatus::as_str),
-            ":cursor": cursor,
-            ":limit": page.rows_to_read(),
-        },
-        |row| Ok((row.get::<_, i64>("seq")?, read(row)?)),
-    )?;
-    let items = rows.collect::<Result<Vec<_>, _>>()?;
-    let listed = Listed::from_rows(items, page, |(seq, _)| cursor::encode(LIST, *seq, ""));
-    let items = listed.items.into_iter().map(|(_, row)| row).collect();
-    Ok(Listed { items, next_cursor: listed.next_cursor })
-}
-
 pub(crate) fn one(db: &Connection, call: &CallId) -> Result<Option<CallDetail>, Error> {
     let mut statement = db.prepare_cached(ONE)?;
     let mut rows = statement.query([call.as_str()])?;
@@ -338,20 +194,25 @@ pub(crate) fn one(db: &Connection, call: &CallId) -> Result<Option<CallDetail>, 
 }
 
 fn read_detail(row: &Row<'_>) -> Result<CallDetail, Error> {
-    let request: String = row.get("request")?;
+    let request: Option<String> = row.get("request")?;
     let answer: Option<String> = row.get("answer")?;
     Ok(CallDetail {
         row: read(row)?,
-        request: record::decode_request(&request)?,
+        request: request.map(|request| record::decode_request(&request)).transpose()?,
         answer: answer.map(|answer| record::decode_completion(&answer)).transpose()?,
+        texts: word(row, "texts", TextsKept::from_word)?,
     })
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<CallRow> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<CallRow> {
     let finish_reason: Option<String> = row.get("finish_reason")?;
     Ok(CallRow {
         call: parsed(row, "call_id")?,
         origin: read_origin(row)?,
+        conversation_id: row.get("conversation_id")?,
+        conversation_ordinal: row.get("conversation_ordinal")?,
+        source: word(row, "source", AnswerSource::from_word)?,
+        fallback_reason: row.get("fallback_reason")?,
         status: word(row, "status", CallStatus::from_word)?,
         label: row.get("label")?,
         provider: row.get("provider")?,
@@ -370,7 +231,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<CallRow> {
 
 fn read_origin(row: &Row<'_>) -> rusqlite::Result<CallOrigin> {
     let Some(run) = parsed_or_none(row, "run_id")? else {
-        return Ok(CallOrigin::Chat { session_id: row.get("session_id")? });
+        let (session_id, client_id) = (row.get("session_id")?, row.get("client_id")?);
+        return Ok(CallOrigin::Chat { session_id, client_id });
     };
     Ok(CallOrigin::Stage {
         run,
@@ -382,8 +244,12 @@ fn read_origin(row: &Row<'_>) -> rusqlite::Result<CallOrigin> {
 
 fn read_timing(row: &Row<'_>) -> rusqlite::Result<Option<CallTiming>> {
     let Some(total_ms) = row.get("total_ms")? else { return Ok(None) };
-    let first_token_ms = row.get("first_token_ms")?;
-    Ok(Some(CallTiming { first_token_ms, total_ms, tries: row.get("tries")? }))
+    Ok(Some(CallTiming {
+        queue_ms: row.get("queue_ms")?,
+        first_token_ms: row.get("first_token_ms")?,
+        total_ms,
+        tries: row.get("tries")?,
+    }))
 }
 
 fn read_usage(row: &Row<'_>) -> rusqlite::Result<Option<Usage>> {
@@ -394,6 +260,7 @@ fn read_usage(row: &Row<'_>) -> rusqlite::Result<Option<Usage>> {
         input_tokens: row.get("input_tokens")?,
         output_tokens: row.get("output_tokens")?,
         cached_tokens: row.get("cached_tokens")?,
+        cache_write_tokens: row.get("cache_write_tokens")?,
         reasoning_tokens: row.get("reasoning_tokens")?,
         source: word(row, "usage_source", usage_source_of)?,
     }))

@@ -1,11 +1,12 @@
 //! Events as they are stored. The tag of each is [`Event::kind`].
 use std::sync::Arc;
 
-use domain::run::{CallOutcome, Created, Decision, Event, StageResult};
+use domain::run::{BudgetBound, CallOutcome, Created, Decision, Event, StageResult};
 use domain::stage::{Belonging, Variable};
 use domain::{ArtifactRef, Fault, StageIdx};
 use serde::{Deserialize, Serialize};
 
+use super::budget::BoundRecord;
 use super::fault::FaultRecord;
 use super::{JsonRecord, PlanRecord, Unreadable, parsed};
 
@@ -13,20 +14,76 @@ use super::{JsonRecord, PlanRecord, Unreadable, parsed};
 #[serde(rename_all = "snake_case")]
 pub(crate) enum EventRecord {
     RunCreated(Box<CreatedRecord>),
-    StageStarted { stage: u16, attempt: u32 },
-    ModelAnswered { stage: u16, attempt: u32, ordinal: u32, call: String, outcome: OutcomeRecord },
-    StageFinished { stage: u16, attempt: u32, result: ResultRecord },
-    StageFailed { stage: u16, attempt: u32, fault: FaultRecord },
-    GateOpened { stage: u16, approval: String, content_hash: String },
-    GateGranted { stage: u16, approval: String, actor: String, comment: Option<String> },
-    GateRejected { stage: u16, approval: String, actor: String, comment: Option<String> },
-    PauseRequested { actor: String },
+    StageStarted {
+        stage: u16,
+        attempt: u32,
+    },
+    ModelAnswered {
+        stage: u16,
+        attempt: u32,
+        ordinal: u32,
+        call: String,
+        outcome: OutcomeRecord,
+    },
+    StageFinished {
+        stage: u16,
+        attempt: u32,
+        result: ResultRecord,
+    },
+    StageFailed {
+        stage: u16,
+        attempt: u32,
+        fault: FaultRecord,
+    },
+    GateOpened {
+        stage: u16,
+        approval: String,
+        content_hash: String,
+    },
+    BudgetWarned {
+        stage: u16,
+        attempt: u32,
+        bound: BoundRecord,
+    },
+    BudgetGateOpened {
+        stage: u16,
+        attempt: u32,
+        approval: String,
+        content_hash: String,
+        bound: BoundRecord,
+    },
+    GateGranted {
+        stage: u16,
+        approval: String,
+        actor: String,
+        comment: Option<String>,
+    },
+    GateRejected {
+        stage: u16,
+        approval: String,
+        actor: String,
+        comment: Option<String>,
+    },
+    PauseRequested {
+        actor: String,
+    },
     RunPaused {},
-    RunResumed { actor: String },
-    RunRetried { from: u16, actor: String },
+    RunResumed {
+        actor: String,
+    },
+    RunRetried {
+        from: u16,
+        actor: String,
+    },
     RunCompleted {},
-    RunFailed { stage: u16, fault: FaultRecord },
-    RunCanceled { actor: String, reason: Option<String> },
+    RunFailed {
+        stage: u16,
+        fault: FaultRecord,
+    },
+    RunCanceled {
+        actor: String,
+        reason: Option<String>,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,13 +136,9 @@ impl From<&Event> for EventRecord {
                 EventRecord::StageStarted { stage: stage.0, attempt: *attempt }
             }
             Event::ModelAnswered { stage, attempt, ordinal, call, outcome } => {
-                EventRecord::ModelAnswered {
-                    stage: stage.0,
-                    attempt: *attempt,
-                    ordinal: *ordinal,
-                    call: call.to_string(),
-                    outcome: OutcomeRecord::from(outcome),
-                }
+                let (stage, attempt, ordinal) = (stage.0, *attempt, *ordinal);
+                let (call, outcome) = (call.to_string(), OutcomeRecord::from(outcome));
+                EventRecord::ModelAnswered { stage, attempt, ordinal, call, outcome }
             }
             Event::StageFinished { stage, attempt, result } => EventRecord::StageFinished {
                 stage: stage.0,
@@ -102,18 +155,27 @@ impl From<&Event> for EventRecord {
                 approval: approval.to_string(),
                 content_hash: content_hash.to_string(),
             },
-            Event::GateGranted { stage, approval, decision } => EventRecord::GateGranted {
+            Event::BudgetWarned { stage, attempt, bound } => EventRecord::BudgetWarned {
                 stage: stage.0,
-                approval: approval.to_string(),
-                actor: decision.actor.clone(),
-                comment: decision.comment.clone(),
+                attempt: *attempt,
+                bound: BoundRecord::from(bound),
             },
-            Event::GateRejected { stage, approval, decision } => EventRecord::GateRejected {
-                stage: stage.0,
-                approval: approval.to_string(),
-                actor: decision.actor.clone(),
-                comment: decision.comment.clone(),
-            },
+            Event::BudgetGateOpened { stage, attempt, approval, content_hash, bound } => {
+                let (stage, attempt, approval) = (stage.0, *attempt, approval.to_string());
+                let content_hash = content_hash.to_string();
+                let bound = BoundRecord::from(bound);
+                EventRecord::BudgetGateOpened { stage, attempt, approval, content_hash, bound }
+            }
+            Event::GateGranted { stage, approval, decision } => {
+                let Decision { actor, comment } = decision.clone();
+                let approval = approval.to_string();
+                EventRecord::GateGranted { stage: stage.0, approval, actor, comment }
+            }
+            Event::GateRejected { stage, approval, decision } => {
+                let Decision { actor, comment } = decision.clone();
+                let approval = approval.to_string();
+                EventRecord::GateRejected { stage: stage.0, approval, actor, comment }
+            }
             Event::PauseRequested { actor } => EventRecord::PauseRequested { actor: actor.clone() },
             Event::RunPaused => EventRecord::RunPaused {},
             Event::RunResumed { actor } => EventRecord::RunResumed { actor: actor.clone() },
@@ -166,6 +228,20 @@ impl TryFrom<EventRecord> for Event {
                 approval: parsed("approval", &approval)?,
                 content_hash: parsed("digest", &content_hash)?,
             },
+            EventRecord::BudgetWarned { stage, attempt, bound } => Event::BudgetWarned {
+                stage: StageIdx(stage),
+                attempt,
+                bound: BudgetBound::try_from(bound)?,
+            },
+            EventRecord::BudgetGateOpened { stage, attempt, approval, content_hash, bound } => {
+                Event::BudgetGateOpened {
+                    stage: StageIdx(stage),
+                    attempt,
+                    approval: parsed("approval", &approval)?,
+                    content_hash: parsed("digest", &content_hash)?,
+                    bound: BudgetBound::try_from(bound)?,
+                }
+            }
             EventRecord::GateGranted { stage, approval, actor, comment } => Event::GateGranted {
                 stage: StageIdx(stage),
                 approval: parsed("approval", &approval)?,

@@ -56,6 +56,8 @@ pub(crate) struct CompletionRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cached_tokens: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    cache_write_tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reasoning_tokens: Option<u64>,
     usage_source: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,6 +139,7 @@ impl From<&Completion> for CompletionRecord {
             input_tokens: usage.input_tokens,
             output_tokens: usage.output_tokens,
             cached_tokens: usage.cached_tokens,
+            cache_write_tokens: usage.cache_write_tokens,
             reasoning_tokens: usage.reasoning_tokens,
             usage_source: usage_source_word(usage.source).to_owned(),
             cost_nano_usd: completion.cost_nano_usd,
@@ -158,6 +161,7 @@ impl TryFrom<CompletionRecord> for Completion {
                 input_tokens: record.input_tokens,
                 output_tokens: record.output_tokens,
                 cached_tokens: record.cached_tokens,
+                cache_write_tokens: record.cache_write_tokens,
                 reasoning_tokens: record.reasoning_tokens,
                 source,
             },

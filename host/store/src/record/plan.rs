@@ -1,7 +1,9 @@
 //! A plan as it is stored in the log and shown in `plan.json`. Times of limits are kept in whole milliseconds.
 use std::time::Duration;
 
-use domain::plan::{Fallback, Gate, ModelChoice, PinnedPlugin};
+use domain::plan::{
+    Caching, Fallback, Gate, ModelAlternative, ModelChoice, OnBudgetExceeded, PinnedPlugin,
+};
 use domain::stage::{ArtifactSpec, Skill};
 use domain::{Limits, Plan, PlannedStage};
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,15 @@ pub(crate) struct PlanRecord {
     stage_overrides: JsonRecord,
     run_token_count_max: Option<u64>,
     run_cost_nano_usd_max: Option<u64>,
+    on_budget_exceeded: OnBudgetExceededRecord,
+    budget_warn_percent: Option<u8>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OnBudgetExceededRecord {
+    Stop,
+    Ask,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,6 +94,14 @@ struct ModelChoiceRecord {
     temperature: Option<f32>,
     max_tokens: Option<u32>,
     call_time_ms_max: Option<u64>,
+    alternatives: Vec<AlternativeRecord>,
+    caching: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct AlternativeRecord {
+    provider: String,
+    model: String,
 }
 
 /// The word for why a run does not carry out the mode that was asked for.
@@ -113,6 +132,11 @@ impl From<&Plan> for PlanRecord {
             stage_overrides: JsonRecord::from(&plan.stage_overrides),
             run_token_count_max: plan.run_token_count_max,
             run_cost_nano_usd_max: plan.run_cost_nano_usd_max,
+            on_budget_exceeded: match plan.on_budget_exceeded {
+                OnBudgetExceeded::Stop => OnBudgetExceededRecord::Stop,
+                OnBudgetExceeded::Ask => OnBudgetExceededRecord::Ask,
+            },
+            budget_warn_percent: plan.budget_warn_percent,
         }
     }
 }
@@ -140,6 +164,11 @@ impl TryFrom<PlanRecord> for Plan {
             stage_overrides: record.stage_overrides.into(),
             run_token_count_max: record.run_token_count_max,
             run_cost_nano_usd_max: record.run_cost_nano_usd_max,
+            on_budget_exceeded: match record.on_budget_exceeded {
+                OnBudgetExceededRecord::Stop => OnBudgetExceeded::Stop,
+                OnBudgetExceededRecord::Ask => OnBudgetExceeded::Ask,
+            },
+            budget_warn_percent: record.budget_warn_percent,
         })
     }
 }
@@ -249,6 +278,15 @@ impl From<&ModelChoice> for ModelChoiceRecord {
             temperature: choice.temperature,
             max_tokens: choice.max_tokens,
             call_time_ms_max: choice.call_time_ms_max,
+            alternatives: choice
+                .alternatives
+                .iter()
+                .map(|other| AlternativeRecord {
+                    provider: other.provider.clone(),
+                    model: other.model.clone(),
+                })
+                .collect(),
+            caching: choice.caching == Caching::On,
         }
     }
 }
@@ -261,6 +299,12 @@ impl From<ModelChoiceRecord> for ModelChoice {
             temperature: record.temperature,
             max_tokens: record.max_tokens,
             call_time_ms_max: record.call_time_ms_max,
+            alternatives: record
+                .alternatives
+                .into_iter()
+                .map(|other| ModelAlternative { provider: other.provider, model: other.model })
+                .collect(),
+            caching: if record.caching { Caching::On } else { Caching::Off },
         }
     }
 }

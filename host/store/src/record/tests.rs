@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use domain::fault::Limit;
 use domain::model::{ModelErrorKind, ResponseFormat};
-use domain::run::{CallOutcome, Decision, Event, StageResult};
+use domain::run::{BudgetScope, BudgetUnit, CallOutcome, Decision, Event, StageResult};
 use domain::stage::{LogLevel, LogLine, StageLog};
 use domain::{ArtifactRef, Fault, FaultKind, StageIdx};
 use insta::assert_snapshot;
@@ -38,8 +38,10 @@ fn the_creation_of_a_run() {
       "run_created": {
         "brand_id": null,
         "plan": {
+          "budget_warn_percent": 80,
           "effective_mode": "foundation_stack",
           "fallback": "unknown_mode",
+          "on_budget_exceeded": "ask",
           "profile_version": "3",
           "requested_mode": "fancy",
           "run_cost_nano_usd_max": null,
@@ -72,6 +74,13 @@ fn the_creation_of_a_run() {
                 }
               ],
               "model": {
+                "alternatives": [
+                  {
+                    "model": "small",
+                    "provider": "local"
+                  }
+                ],
+                "caching": true,
                 "call_time_ms_max": null,
                 "max_tokens": null,
                 "model": "scripted-1",
@@ -164,6 +173,43 @@ fn events_of_gates() {
 }
 
 #[test]
+fn events_of_budgets() {
+    let warned = Event::BudgetWarned {
+        stage: STAGE,
+        attempt: 2,
+        bound: BudgetBound {
+            scope: BudgetScope::ProviderDay { provider: "local".to_owned() },
+            unit: BudgetUnit::NanoUsd,
+            max: 1_000,
+            used: 900,
+        },
+    };
+    assert_snapshot!(stored(warned), @r#"{"budget_warned":{"stage":1,"attempt":2,"bound":{"scope":"provider_day","provider":"local","unit":"nano_usd","max":1000,"used":900}}}"#);
+    let opened = Event::BudgetGateOpened {
+        stage: STAGE,
+        attempt: 2,
+        approval: scene::approval_id(1),
+        content_hash: scene::digest("c"),
+        bound: scene::bound(),
+    };
+    assert_snapshot!(stored(opened), @r#"{"budget_gate_opened":{"stage":1,"attempt":2,"approval":"appr_00000000000000000000000000000001","content_hash":"sha256:2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6","bound":{"scope":"run","provider":null,"unit":"tokens","max":18446744073709551615,"used":99990}}}"#);
+    for scope in [BudgetScope::Stage, BudgetScope::Day] {
+        let bound = BudgetBound { scope, ..scene::bound() };
+        stored(Event::BudgetWarned { stage: STAGE, attempt: 1, bound });
+    }
+}
+
+#[test]
+fn what_a_gate_for_a_budget_asks() {
+    let text = encode_budget_subject(2, &scene::bound()).unwrap();
+    assert_snapshot!(text, @r#"{"attempt":2,"bound":{"scope":"run","provider":null,"unit":"tokens","max":18446744073709551615,"used":99990}}"#);
+    let subject = GateSubject::Budget { attempt: 2, bound: scene::bound() };
+    assert_eq!(decode_budget_subject(&text).unwrap(), subject);
+    assert!(decode_budget_subject(&text.replace("run", "month")).is_err());
+    assert!(decode_budget_subject(&text.replace("tokens", "words")).is_err());
+}
+
+#[test]
 fn events_of_runs() {
     let actor = || "ann".to_owned();
     assert_snapshot!(stored(Event::PauseRequested { actor: actor() }), @r#"{"pause_requested":{"actor":"ann"}}"#);
@@ -244,9 +290,13 @@ fn a_question_and_its_answer() {
     let text = encode_request(&request).unwrap();
     assert_snapshot!(text, @r#"{"label":"draft","messages":[{"role":"system","content":"Answer."},{"role":"user","content":"Why?"}],"temperature":0.7,"stop":["END"],"seed":18446744073709551615,"response_format":{"json_schema":{"name":"answer","schema":"{\"type\": \"object\"}"}}}"#);
     assert_eq!(decode_request(&text).unwrap(), request);
-    let completion = scene::completion("Because.", Some(7));
+    let mut completion = scene::completion("Because.", Some(7));
     let text = encode_completion(&completion).unwrap();
     assert_snapshot!(text, @r#"{"content":"Because.","finish_reason":"stop","model":"scripted-1.1","input_tokens":100,"output_tokens":20,"reasoning_tokens":5,"usage_source":"provider","cost_nano_usd":7}"#);
+    assert_eq!(decode_completion(&text).unwrap(), completion);
+    completion.usage.cache_write_tokens = Some(11);
+    let text = encode_completion(&completion).unwrap();
+    assert!(text.contains(r#""cache_write_tokens":11"#), "{text}");
     assert_eq!(decode_completion(&text).unwrap(), completion);
 }
 

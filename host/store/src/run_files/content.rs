@@ -265,9 +265,12 @@ impl<'a> ArtifactEntry<'a> {
 #[derive(Serialize)]
 struct UsageEntry {
     calls: u64,
+    cache_hits: u64,
+    failed_calls: u64,
     input_tokens: u64,
     output_tokens: u64,
     cached_tokens: u64,
+    cache_write_tokens: u64,
     reasoning_tokens: u64,
     cost_nano_usd: Option<u64>,
     model_wait_ms: u64,
@@ -277,9 +280,12 @@ impl UsageEntry {
     fn of(usage: &UsageSum) -> Self {
         Self {
             calls: usage.calls,
+            cache_hits: usage.cache_hits,
+            failed_calls: usage.failed_calls,
             input_tokens: usage.input_tokens,
             output_tokens: usage.output_tokens,
             cached_tokens: usage.cached_tokens,
+            cache_write_tokens: usage.cache_write_tokens,
             reasoning_tokens: usage.reasoning_tokens,
             cost_nano_usd: usage.cost_nano_usd,
             model_wait_ms: usage.model_wait_ms,

@@ -16,7 +16,7 @@ pub enum StageStatus {
     Pending,
     /// An attempt is running.
     Running,
-    /// Done; a person has to look.
+    /// A person has to look at what it made, or to allow its attempt more budget.
     WaitingApproval,
     /// Done, and granted where there is a gate.
     Done,

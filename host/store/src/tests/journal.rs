@@ -8,12 +8,12 @@ use domain::run::{CallOutcome, Command, ModelCallNote};
 use domain::stage::{LogLevel, LogLine, StageLog};
 
 use super::scene::{
-    Scene, answered, at, call, call_id, cancel, completion, key, model_error, request, retry,
+    Scene, answered, at, call, call_id, cancel, chat, completion, key, model_error, request, retry,
     stage_call,
 };
 use crate::{
     AttemptRecord, Beside, CallFilter, CallOrigin, CallRow, CallStatus, CallTiming, Journaled,
-    Page, StageSpent,
+    Page, StageSpent, UsageFilter,
 };
 
 async fn journal(scene: &Scene, attempt: u32) -> Vec<Journaled> {
@@ -87,11 +87,11 @@ async fn a_call_that_is_asked_again_keeps_its_row() {
 #[tokio::test]
 async fn an_answer_that_was_never_noted_is_kept_whole() {
     let scene = Scene::new().await;
-    let chat = call(5, CallOrigin::Chat { session_id: Some("s-1".to_owned()) });
-    scene.store.keep_answer(answered(chat.clone(), Ok(completion("Hi", None)))).await.unwrap();
+    let asked = call(5, chat(Some("s-1")));
+    scene.store.keep_answer(answered(asked.clone(), Ok(completion("Hi", None)))).await.unwrap();
     let detail = scene.store.call(&call_id(5)).await.unwrap().unwrap();
-    assert_eq!(detail.row.origin, chat.origin);
-    assert_eq!(detail.request, *chat.request);
+    assert_eq!(detail.row.origin, asked.origin);
+    assert_eq!(detail.request.as_ref(), Some(&*asked.request));
     assert_eq!(detail.answer.unwrap().content, "Hi");
 }
 
@@ -110,6 +110,7 @@ async fn a_sum_has_no_cost_when_a_price_is_not_known() {
     let sum = scene.store.usage(&run).await.unwrap();
     assert_eq!((sum.calls, sum.input_tokens, sum.model_wait_ms), (2, 200, 14));
     assert_eq!(sum.cost_nano_usd, None);
+    scene.check_usage().await;
     let spent = StageSpent { stage: key("research"), tokens: 240, cost_nano_usd: 300 };
     assert_eq!(scene.store.spent(&run).await.unwrap(), [spent]);
     let stages = scene.store.stages(&run).await.unwrap();
@@ -123,9 +124,10 @@ async fn calls_of_a_run_come_oldest_first_and_others_newest_first() {
     for number in 1..=5 {
         scene.store.note_call_started(stage_call(number, &run, 1, number));
     }
-    scene.store.note_call_started(call(6, CallOrigin::Chat { session_id: None }));
+    scene.store.note_call_started(call(6, chat(None)));
     let answer = answered(stage_call(2, &run, 1, 2), Ok(completion("x", None)));
     scene.store.keep_answer(answer).await.unwrap();
+    settled(&scene).await;
     let pages = async |filter: CallFilter| {
         let mut seen = Vec::new();
         let mut page = Page::first(2);
@@ -192,12 +194,18 @@ async fn counts_that_no_column_can_hold_do_not_keep_an_answer_away() {
         input_tokens: most,
         output_tokens: most,
         cached_tokens: most,
+        cache_write_tokens: most,
         reasoning_tokens: most,
         ..completion.usage
     };
     assert_eq!(completion.usage.total_tokens(), u64::MAX);
     let run = scene.run.id().clone();
-    let timing = CallTiming { first_token_ms: most, total_ms: u64::MAX, tries: u32::MAX };
+    let timing = CallTiming {
+        queue_ms: u64::MAX,
+        first_token_ms: most,
+        total_ms: u64::MAX,
+        tries: u32::MAX,
+    };
     for (number, outcome) in [
         (1, Ok(completion.clone())),
         (2, Ok(completion)),
@@ -212,6 +220,8 @@ async fn counts_that_no_column_can_hold_do_not_keep_an_answer_away() {
     let row = scene.store.call(&call_id(1)).await.unwrap().unwrap().row;
     assert_eq!(row.usage.unwrap().input_tokens, Some(i64::MAX as u64));
     assert_eq!(scene.store.spent(&run).await.unwrap()[0].tokens, u64::MAX);
+    let sum = scene.store.usage_by(UsageFilter::default(), Vec::new()).await.unwrap()[0].sum;
+    assert_eq!((sum.calls, sum.input_tokens), (3, i64::MAX as u64), "a column holds no more");
     assert_eq!(scene.store.stages(&run).await.unwrap()[0].times.work_ms, 0);
     assert_eq!(journal(&scene, 1).await.len(), 3);
 }
@@ -318,14 +328,15 @@ async fn the_open_calls_of_a_canceled_run_are_canceled_with_it() {
 async fn a_start_closes_the_chats_that_the_host_left_open() {
     let mut scene = Scene::new().await;
     scene.start(0).await;
-    let chat = call(1, CallOrigin::Chat { session_id: None });
-    scene.store.note_call_started(chat.clone());
+    let asked = call(1, chat(None));
+    scene.store.note_call_started(asked.clone());
     scene.store.note_call_started(stage_call(2, scene.run.id(), 1, 1));
     scene.store.close_open_chats(at(50)).await.unwrap();
     let row = scene.call_row(1).await;
     assert_eq!((row.status, row.ended_at), (CallStatus::Canceled, Some(at(50))));
     assert_eq!(row.error.unwrap().message, "the host stopped while the model was answering");
     assert_eq!(scene.call_row(2).await.status, CallStatus::Open, "its attempt asks it again");
-    scene.store.keep_answer(answered(chat, Ok(completion("Hi", None)))).await.unwrap();
+    scene.store.keep_answer(answered(asked, Ok(completion("Hi", None)))).await.unwrap();
     assert_eq!(scene.call_row(1).await.status, CallStatus::Answered);
+    scene.check_usage().await;
 }

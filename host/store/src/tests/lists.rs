@@ -4,7 +4,7 @@ use domain::run::{Event, Status};
 
 use super::scene::{Scene, at, created, creation, creation_of, plan, run_id};
 use crate::{Append, ApprovalFilter, ApprovalStatus, Error, Page, RunFilter, Store};
-use crate::{approvals, calls, events, run_files, runs};
+use crate::{approvals, attempts, calls, events, run_files, runs};
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -130,10 +130,25 @@ async fn every_list_is_served_by_an_index_and_none_sorts() {
         let plan = store.look(move |db| Ok(explain(db, sql))).await.unwrap();
         assert!(!plan.contains("TEMP B-TREE"), "{name} sorts:\n{plan}");
         assert!(!plan.contains("SCAN"), "{name} scans:\n{plan}");
+        if name.starts_with("calls by") {
+            // A range of times is a range of the index: neither what is older nor what is newer is looked at.
+            assert!(plan.contains("asked_at>? AND asked_at<?"), "{name}:\n{plan}");
+        }
     }
     // The start looks at all runs: one pass, and each part found by its key.
     let plan = store.look(|db| Ok(explain(db, run_files::EXPECTED))).await.unwrap();
     assert!(!plan.contains("TEMP B-TREE") && plan.matches("SCAN").count() == 1, "{plan}");
+}
+
+#[tokio::test]
+async fn a_call_is_found_by_a_key_however_many_there_are() {
+    let (_folder, store) = store();
+    for sql in calls::lookups().chain([attempts::TIMES]) {
+        let plan = store.look(move |db| Ok(explain(db, sql))).await.unwrap();
+        for scan in ["SCAN llm_calls", "SCAN c", "SCAN usage_days", "SCAN a", "SCAN runs"] {
+            assert!(!plan.contains(scan), "{sql}:\n{plan}");
+        }
+    }
 }
 
 fn explain(db: &rusqlite::Connection, sql: &str) -> String {

@@ -1,8 +1,9 @@
 //! What the projections say on every way that a run can take. `Scene` compares them with a replay after each step.
-use domain::run::{Status, Verdict};
+use domain::StageIdx;
+use domain::run::{Command, GateSubject, Status, Verdict};
 
-use super::scene::{Scene, cancel, digest, pause, plan, planned, resume, retry, variable};
-use crate::{ApprovalFilter, ApprovalStatus, Page};
+use super::scene::{Scene, bound, cancel, digest, pause, plan, planned, resume, retry, variable};
+use crate::{ApprovalFilter, ApprovalRow, ApprovalStatus, Page};
 
 #[tokio::test]
 async fn a_run_to_its_end() {
@@ -181,4 +182,116 @@ async fn everything_is_made_again_from_the_log() {
     scene.store.rebuild_projections().await.unwrap();
     scene.check().await;
     assert_eq!((scene.row().await, scene.stages().await), (row, stages));
+}
+
+impl Scene {
+    /// The question that was opened last.
+    async fn last_approval(&self) -> ApprovalRow {
+        let listed = self.store.approvals(ApprovalFilter::default(), Page::first(1)).await.unwrap();
+        listed.items.into_iter().next().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_waits_for_a_budget_goes_on_when_it_is_granted() {
+    let mut scene = Scene::new().await;
+    scene.start(0).await;
+    let warning = Command::WarnBudget { stage: StageIdx(0), attempt: 1, bound: bound() };
+    scene.give(warning).await;
+    scene.open_budget_gate(0).await;
+    let row = scene.row().await;
+    assert_eq!(row.status, Status::WaitingApproval);
+    assert_eq!(row.current_stage.unwrap().as_str(), "research");
+    let approval = scene.last_approval().await;
+    assert_eq!(approval.status, ApprovalStatus::Pending);
+    assert_eq!(approval.subject, GateSubject::Budget { attempt: 1, bound: bound() });
+    assert_eq!(approval.question, None, "the profile's words ask about the result");
+    insta::assert_snapshot!(scene.stages().await, @r"
+    research waiting_approval attempt=1 queue=10 work=20 model=0 human=0
+    voice pending attempt=0 queue=0 work=0 model=0 human=0
+    ");
+    assert_eq!(scene.store.stages(scene.run.id()).await.unwrap()[0].ended_at, None);
+    scene.store.rebuild_projections().await.unwrap();
+    assert_eq!(scene.last_approval().await, approval);
+
+    scene.decide(Verdict::Granted).await;
+    assert_eq!((scene.status().await, scene.row().await.open_approval), (Status::Running, None));
+    scene.finish(0, "draft").await;
+    assert_eq!(scene.last_approval().await.subject, GateSubject::Result);
+    scene.decide(Verdict::Granted).await;
+    insta::assert_snapshot!(scene.stages().await, @r"
+    research done attempt=1 queue=10 work=30 model=0 human=20
+    voice pending attempt=0 queue=0 work=0 model=0 human=0
+    ");
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_granted_more_in_a_paused_run_goes_on_when_the_run_does() {
+    let mut scene = Scene::new().await;
+    scene.start(0).await;
+    scene.open_budget_gate(0).await;
+    scene.give(pause()).await;
+    let row = scene.row().await;
+    assert_eq!(row.status, Status::Paused);
+    assert!(row.open_approval.is_some());
+    scene.decide(Verdict::Granted).await;
+    let row = scene.row().await;
+    assert_eq!((row.status, row.open_approval), (Status::Paused, None));
+    scene.give(resume()).await;
+    assert_eq!(scene.status().await, Status::Running);
+    insta::assert_snapshot!(scene.stages().await, @r"
+    research running attempt=1 queue=10 work=10 model=0 human=20
+    voice pending attempt=0 queue=0 work=0 model=0 human=0
+    ");
+    // Asked for again while a pause waits for the attempt: the gate opens in a run that pauses with it.
+    scene.give(pause()).await;
+    scene.open_budget_gate(0).await;
+    assert_eq!(scene.status().await, Status::Paused);
+    scene.give(resume()).await;
+    assert_eq!(scene.status().await, Status::WaitingApproval);
+    scene.decide(Verdict::Granted).await;
+    scene.finish(0, "draft").await;
+    insta::assert_snapshot!(scene.stages().await, @r"
+    research waiting_approval attempt=1 queue=10 work=40 model=0 human=40
+    voice pending attempt=0 queue=0 work=0 model=0 human=0
+    ");
+}
+
+#[tokio::test]
+async fn a_budget_that_is_refused_ends_the_attempt_and_the_run() {
+    let mut scene = Scene::new().await;
+    scene.start(0).await;
+    scene.open_budget_gate(0).await;
+    scene.decide(Verdict::Rejected).await;
+    assert_eq!(scene.status().await, Status::Failed);
+    let stage = &scene.store.stages(scene.run.id()).await.unwrap()[0];
+    assert_eq!(stage.status.as_str(), "rejected");
+    assert_eq!(stage.ended_at.unwrap().as_unix_ms(), scene.now);
+    scene.give(retry(None)).await;
+    scene.start(0).await;
+    insta::assert_snapshot!(scene.stages().await, @r"
+    research running attempt=2 queue=20 work=10 model=0 human=10
+    voice pending attempt=0 queue=0 work=0 model=0 human=0
+    ");
+}
+
+#[tokio::test]
+async fn a_run_is_called_off_while_its_attempt_waits_for_a_budget_or_for_its_run() {
+    let mut scene = Scene::new().await;
+    scene.start(0).await;
+    scene.open_budget_gate(0).await;
+    scene.give(cancel()).await;
+    assert_eq!(scene.last_approval().await.status, ApprovalStatus::Closed);
+    let stage = &scene.store.stages(scene.run.id()).await.unwrap()[0];
+    assert_eq!(stage.ended_at.unwrap().as_unix_ms(), scene.now);
+    scene.give(retry(None)).await;
+    scene.start(0).await;
+    scene.open_budget_gate(0).await;
+    scene.give(pause()).await;
+    scene.decide(Verdict::Granted).await;
+    scene.give(cancel()).await;
+    insta::assert_snapshot!(scene.stages().await, @r"
+    research canceled attempt=2 queue=20 work=20 model=0 human=30
+    voice pending attempt=0 queue=0 work=0 model=0 human=0
+    ");
 }

@@ -5,8 +5,11 @@ use domain::model::{
     Completion, FinishReason, Message, ModelError, ModelErrorKind, ModelOptions, ModelRequest,
     Role, Usage, UsageSource,
 };
-use domain::plan::{Gate, ModelChoice, PinnedPlugin};
-use domain::run::{Command, Created, Decision, Event, Run, StageResult, Status, Verdict};
+use domain::plan::{Caching, Gate, ModelAlternative, ModelChoice, OnBudgetExceeded, PinnedPlugin};
+use domain::run::{
+    BudgetBound, BudgetScope, BudgetUnit, Command, Created, Decision, Event, Run, StageResult,
+    Status, Verdict,
+};
 use domain::stage::{ArtifactSpec, Belonging, Skill, Variable};
 use domain::{
     ApprovalId, ArtifactRef, CallId, Digest, Fault, FaultKind, Json, Limits, Plan, PlannedStage,
@@ -14,7 +17,8 @@ use domain::{
 };
 
 use crate::{
-    Append, Beside, CallAnswered, CallOrigin, CallStarted, CallTiming, Error, Store, digest_of,
+    AnswerSource, Append, Beside, CallAnswered, CallOrigin, CallStarted, CallTiming, Error,
+    Options, Spent, Store, Texts, calls, digest_of,
 };
 
 pub(crate) fn run_id(number: u32) -> RunId {
@@ -72,6 +76,11 @@ pub(crate) fn planned(name: &str, gated: bool) -> PlannedStage {
             temperature: Some(0.7),
             max_tokens: None,
             call_time_ms_max: None,
+            alternatives: vec![ModelAlternative {
+                provider: "local".to_owned(),
+                model: "small".to_owned(),
+            }],
+            caching: Caching::On,
         },
     }
 }
@@ -89,6 +98,8 @@ pub(crate) fn plan() -> Plan {
         stage_overrides: Json::empty_object(),
         run_token_count_max: Some(100_000),
         run_cost_nano_usd_max: None,
+        on_budget_exceeded: OnBudgetExceeded::Ask,
+        budget_warn_percent: Some(80),
     }
 }
 
@@ -119,6 +130,7 @@ pub(crate) fn completion(text: &str, cost: Option<u64>) -> Completion {
             input_tokens: Some(100),
             output_tokens: Some(20),
             cached_tokens: None,
+            cache_write_tokens: None,
             reasoning_tokens: Some(5),
             source: UsageSource::Provider,
         },
@@ -135,6 +147,7 @@ pub(crate) fn call(number: u32, origin: CallOrigin) -> CallStarted {
     CallStarted {
         call: call_id(number),
         origin,
+        conversation_id: None,
         request: Arc::new(request("What do bees like?")),
         request_digest: digest_of(b"What do bees like?"),
         provider: "scripted".to_owned(),
@@ -147,9 +160,32 @@ pub(crate) fn answered(
     started: CallStarted,
     outcome: Result<Completion, ModelError>,
 ) -> CallAnswered {
-    let timing = CallTiming { first_token_ms: Some(3), total_ms: 7, tries: 1 };
+    let timing = CallTiming { queue_ms: 2, first_token_ms: Some(3), total_ms: 7, tries: 1 };
     let at = at(started.at.as_unix_ms() + 7);
-    CallAnswered { started, outcome, timing, at }
+    let (provider, model) = (started.provider.clone(), started.model.clone());
+    CallAnswered {
+        started,
+        outcome,
+        spent: None,
+        provider,
+        model,
+        source: AnswerSource::Provider,
+        fallback_reason: None,
+        timing,
+        at,
+    }
+}
+
+/// A call that was stopped after this many tokens of input, with what that cost.
+pub(crate) fn canceled(started: CallStarted, input_tokens: u64, cost: Option<u64>) -> CallAnswered {
+    let usage = Usage { input_tokens: Some(input_tokens), ..Usage::default() };
+    let spent = Spent { content: "Lig".to_owned(), usage, cost_nano_usd: cost };
+    let error = model_error(ModelErrorKind::Canceled);
+    CallAnswered { spent: Some(spent), ..answered(started, Err(error)) }
+}
+
+pub(crate) fn chat(session: Option<&str>) -> CallOrigin {
+    CallOrigin::Chat { session_id: session.map(str::to_owned), client_id: None }
 }
 
 pub(crate) fn model_error(kind: ModelErrorKind) -> ModelError {
@@ -163,6 +199,21 @@ pub(crate) fn creation(run: u32) -> Append {
 pub(crate) fn creation_of(run: RunId, ms: i64, created: Created) -> Append {
     let events = vec![Event::RunCreated(Arc::new(created))];
     Append { run, expected_version: 0, at: at(ms), events, beside: Vec::new() }
+}
+
+pub(crate) fn bound() -> BudgetBound {
+    let (scope, unit) = (BudgetScope::Run, BudgetUnit::Tokens);
+    BudgetBound { scope, unit, max: u64::MAX, used: 99_990 }
+}
+
+fn usage_days(db: &rusqlite::Connection) -> Vec<String> {
+    let mut statement = db.prepare("SELECT * FROM usage_days").unwrap();
+    let columns = statement.column_count();
+    let line = |row: &rusqlite::Row<'_>| {
+        let cells = (0..columns).map(|idx| format!("{:?}", row.get_ref(idx).unwrap()));
+        Ok(cells.collect::<Vec<_>>().join(" "))
+    };
+    statement.query_map([], line).unwrap().map(Result::unwrap).collect()
 }
 
 /// A store with one run.
@@ -181,8 +232,12 @@ impl Scene {
     }
 
     pub(crate) async fn of(plan: Plan) -> Self {
+        Self::with(plan, Texts::Whole).await
+    }
+
+    pub(crate) async fn with(plan: Plan, texts: Texts) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
+        let store = Store::open_with(folder.path(), Options { texts }).unwrap();
         let creation = creation_of(run_id(1), 0, created(plan));
         let Event::RunCreated(created) = &creation.events[0] else { unreachable!() };
         let run = Run::create(run_id(1), Arc::clone(created));
@@ -219,6 +274,35 @@ impl Scene {
     pub(crate) async fn check(&self) {
         let compared = self.store.projections_equal_replay(self.run.id()).await.unwrap();
         assert_eq!(compared, Ok(()));
+        self.check_usage().await;
+    }
+
+    /// Compares the sums of usage with those that the journal gives.
+    pub(crate) async fn check_usage(&self) {
+        let compare = |db: &rusqlite::Connection| {
+            let none = "SELECT NOT EXISTS (SELECT 1 FROM llm_calls)";
+            if db.query_row(none, [], |row| row.get(0)).unwrap() {
+                return;
+            }
+            let kept = usage_days(db);
+            calls::rebuild_usage_days(db).unwrap();
+            assert_eq!(kept, usage_days(db));
+        };
+        self.store.tamper(compare).await.expect("the sums are those of the journal");
+    }
+
+    /// Lets the running attempt wait for a budget of the run.
+    pub(crate) async fn open_budget_gate(&mut self, stage: u16) {
+        let attempt = self.run.progress()[usize::from(stage)].attempts;
+        self.approvals += 1;
+        let command = Command::OpenBudgetGate {
+            stage: StageIdx(stage),
+            attempt,
+            approval: approval_id(self.approvals),
+            content_hash: digest("100000 tokens of the run"),
+            bound: bound(),
+        };
+        self.give(command).await;
     }
 
     pub(crate) async fn start(&mut self, stage: u16) {

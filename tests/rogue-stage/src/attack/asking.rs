@@ -1,6 +1,5 @@
 //! Asking models: too often, too much, at the wrong time, and not caring for the answer.
 use std::hash::{BuildHasher, RandomState};
-use std::ops::ControlFlow;
 
 use serde_json::json;
 use stage_sdk::{HostModel, Model, ModelRequest, StageContext, StageError, StageOutput};
@@ -93,57 +92,6 @@ pub(super) fn ask_random(
         model.ask(&ModelRequest::new("You answer for a test.", question))?;
     }
     Ok(report(&json!({ "questions": questions })))
-}
-
-pub(super) fn stream(
-    context: &StageContext,
-    settings: &Settings,
-    model: &mut dyn Model,
-) -> Result<StageOutput, StageError> {
-    let mut pieces: Vec<String> = Vec::new();
-    let answer = model.stream(&question(context, settings), &mut |piece| {
-        pieces.push(piece.to_owned());
-        ControlFlow::Continue(())
-    })?;
-    let whole = answer.map(|answer| answer.content).unwrap_or_default();
-    let data = json!({ "is_whole": pieces.concat() == whole, "pieces": pieces });
-    Ok(behaved(&whole).with_data(&data))
-}
-
-pub(super) fn stream_drop(
-    context: &StageContext,
-    settings: &Settings,
-    model: &mut dyn Model,
-) -> Result<StageOutput, StageError> {
-    let wanted = len_or(settings.count, 1);
-    let mut pieces: Vec<String> = Vec::new();
-    let answer = model.stream(&question(context, settings), &mut |piece| {
-        pieces.push(piece.to_owned());
-        if pieces.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    Ok(report(&json!({ "pieces": pieces, "dropped": answer.is_none() })))
-}
-
-#[cfg(target_arch = "wasm32")]
-pub(super) fn stream_hoard(context: &StageContext, settings: &Settings) -> StageOutput {
-    let request = question(context, settings);
-    let mut hoard = Vec::new();
-    let mut error = None;
-    for _ in 0..or(settings.count, 1000) {
-        match stage_sdk::bindings::stagewright::stage::llm::stream(&request) {
-            Ok(stream) => hoard.push(stream),
-            Err(refusal) => {
-                error = Some(format!("{refusal:?}"));
-                break;
-            }
-        }
-    }
-    report(&json!({ "streams": hoard.len(), "error": error }))
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-pub(super) fn stream_hoard(_: &StageContext, _: &Settings) -> StageOutput {
-    report(&json!({ "streams": 0, "error": "there is no host" }))
 }
 
 pub(super) fn ask_in_preview(

@@ -34,8 +34,8 @@ fn version(text: &str) -> Result<u64, &'static str> {
 
 /// Sends the events of a run as server-sent events: first what has happened, then what happens. The id of an event is
 /// its version, so that a client goes on where it was, without gap and without repetition. What a model writes comes in
-/// between, as `model_call_started`, `model_text` and `model_reasoning` without ids. After the event that ends the run
-/// comes `end`, and the stream closes.
+/// between, as `model_call_started`, `model_retrying`, `model_falling_back`, `model_text` and `model_reasoning` without
+/// ids. After the event that ends the run comes `end`, and the stream closes.
 #[utoipa::path(
     get, path = "/api/v2/workflow-runs/{run_id}/events", operation_id = "watch_run", tag = "runs",
     params(

@@ -20,12 +20,7 @@ pub(crate) struct CallQuery {
 
 impl QueryWords for CallQuery {
     fn read(reader: &mut QueryReader) -> Self {
-        let words = [
-            ("open", CallStatus::Open),
-            ("answered", CallStatus::Answered),
-            ("failed", CallStatus::Failed),
-            ("canceled", CallStatus::Canceled),
-        ];
+        let words = CallStatus::ALL.map(|status| (status.as_str(), status));
         let stage = reader.parsed("stage", str::parse);
         Self { stage, status: reader.word("status", &words), page: reader.page() }
     }
@@ -49,7 +44,12 @@ pub(crate) async fn list_calls(
     InQuery(query): InQuery<CallQuery>,
 ) -> Result<Json<ListDto<CallDto>>, Problem> {
     let row = run_row(&engine, &run).await?;
-    let filter = CallFilter { run: Some(row.id), stage: query.stage, status: query.status };
+    let filter = CallFilter {
+        run: Some(row.id),
+        stage: query.stage,
+        status: query.status,
+        ..CallFilter::default()
+    };
     let listed = engine.store().calls(filter, query.page).await?;
     Ok(Json(ListDto::page(listed)))
 }

@@ -3,13 +3,14 @@ use axum::Json;
 use axum::extract::State;
 use domain::RunId;
 use engine::Engine;
-use store::{ApprovalRow, RunRow};
+use store::RunRow;
 
 use super::{created_of, run_row};
 use crate::Problem;
 use crate::convert::RunParts;
-use crate::dto::RunDto;
+use crate::dto::{ApprovalDto, RunDto};
 use crate::path::InPath;
+use crate::routes::approvals::approval_dto;
 
 /// Shows a run: its plan, how far each stage is, what it used, and what it waits for.
 #[utoipa::path(
@@ -25,20 +26,20 @@ pub(crate) async fn show_run(
     let created = created_of(&engine, &run).await?;
     let stages = engine.store().stages(&run).await?;
     let usage = engine.store().usage(&run).await?;
-    let open_approval = open_approval(&engine, &row).await?;
     let parts = RunParts {
         row: &row,
         plan: &created.plan,
         stages: &stages,
-        open_approval: open_approval.as_ref(),
+        open_approval: open_approval(&engine, &row).await?,
         usage: &usage,
     };
     Ok(Json(RunDto::from(parts)))
 }
 
-async fn open_approval(engine: &Engine, row: &RunRow) -> Result<Option<ApprovalRow>, Problem> {
-    match &row.open_approval {
-        Some(approval) => Ok(engine.store().approval(approval).await?),
+async fn open_approval(engine: &Engine, row: &RunRow) -> Result<Option<ApprovalDto>, Problem> {
+    let Some(approval) = &row.open_approval else { return Ok(None) };
+    match engine.store().approval(approval).await? {
+        Some(approval) => approval_dto(engine, &approval).await.map(Some),
         None => Ok(None),
     }
 }

@@ -1,9 +1,8 @@
 //! One run, from each of its sides.
-use control_api::dto::{
-    ArtifactDto, CallDto, CostDto, ListDto, ModelRequestDto, RoleDto, RunDto, StageDto,
-};
+use control_api::dto::{ArtifactDto, ListDto, ModelRequestDto, RoleDto, RunDto, StageDto};
 use serde::Serialize;
 
+use crate::commands::calls;
 use crate::error::{Error, Exit};
 use crate::output::clean;
 use crate::render;
@@ -158,7 +157,7 @@ pub(super) async fn artifact(
     Ok(Exit::Done)
 }
 
-pub(super) async fn calls(session: &Session<'_>, run_id: &str) -> Result<Exit, Error> {
+pub(super) async fn calls_of(session: &Session<'_>, run_id: &str) -> Result<Exit, Error> {
     let calls = session.client.calls(run_id).await?;
     if session.output.is_json() {
         session.output.document(&ListDto { items: calls, next_cursor: None });
@@ -168,68 +167,12 @@ pub(super) async fn calls(session: &Session<'_>, run_id: &str) -> Result<Exit, E
         session.output.note("no model calls yet");
         return Ok(Exit::Done);
     }
-    let rows: Vec<Vec<String>> = calls.iter().map(call_row).collect();
-    let head = ["CALL", "STAGE", "TRY", "N", "STATUS", "MODEL", "IN", "OUT", "TIME", "COST"];
-    session.output.line(&render::table(&head, &rows, session.output.paint()));
+    session.output.line(&calls::table_of_run(session, &calls));
     Ok(Exit::Done)
 }
 
-fn call_row(call: &CallDto) -> Vec<String> {
-    let number = |number: Option<u64>| number.map(render::count).unwrap_or_default();
-    let status = call.error_code.as_deref().map_or_else(
-        || word_of(&call.status),
-        |code| format!("{} ({code})", word_of(&call.status)),
-    );
-    vec![
-        call.call_id.clone(),
-        call.stage.clone().unwrap_or_default(),
-        number(call.attempt.map(u64::from)),
-        number(call.ordinal.map(u64::from)),
-        status,
-        format!("{}/{}", call.provider, call.model),
-        number(call.usage.input_tokens),
-        number(call.usage.output_tokens),
-        call.total_ms.map(render::duration).unwrap_or_default(),
-        call.cost.as_ref().map(|CostDto { usd, .. }| format!("${usd}")).unwrap_or_default(),
-    ]
-}
-
-/// The word that a value of a closed set has in JSON.
-fn word_of(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => String::new(),
-    }
-}
-
-pub(super) async fn call(session: &Session<'_>, call_id: &str) -> Result<Exit, Error> {
-    let detail = session.client.call(call_id).await?;
-    if session.output.is_json() {
-        session.output.document(&detail);
-        return Ok(Exit::Done);
-    }
-    let paint = session.output.paint();
-    let head = ["CALL", "STAGE", "TRY", "N", "STATUS", "MODEL", "IN", "OUT", "TIME", "COST"];
-    session.output.line(&render::table(&head, &[call_row(&detail.call)], paint));
-    say_request(session, &detail.request);
-    if let Some(message) = &detail.call.error_message {
-        session.output.line(&format!(
-            "\n{} {}",
-            paint.bad("failed:"),
-            render::indented(message, "")
-        ));
-    }
-    if let Some(answer) = &detail.answer {
-        session.output.line(&format!(
-            "\n{}",
-            paint.strong(&format!("── answer ({}) ──", answer.finish_reason))
-        ));
-        session.output.line(&clean(answer.content.trim_end()));
-    }
-    Ok(Exit::Done)
-}
-
-fn say_request(session: &Session<'_>, request: &ModelRequestDto) {
+/// Shows the messages of a prompt.
+pub(in crate::commands) fn say_request(session: &Session<'_>, request: &ModelRequestDto) {
     let paint = session.output.paint();
     for message in &request.messages {
         let role = match message.role {

@@ -1,0 +1,32 @@
+//! Which secrets there are a use for, and what each that is kept in the vault is used for. Names only.
+use super::Merged;
+use super::layers::Layers;
+use super::variables::{Reading, VARIABLES};
+
+/// A name that the vault keeps, or could.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SecretUse {
+    pub(crate) name: String,
+    /// Keys of the configuration that it sets.
+    pub(crate) used_for: Vec<String>,
+    /// What has the same name and wins.
+    pub(crate) overridden_by: Option<&'static str>,
+}
+
+/// What a name is used for.
+pub(super) fn use_of(layers: &Layers, merged: &Merged, name: &str) -> SecretUse {
+    let variables = VARIABLES
+        .iter()
+        .filter(|variable| variable.reading == Reading::Secret && variable.name == name)
+        .map(|variable| variable.key.to_owned());
+    let providers = merged
+        .providers
+        .iter()
+        .filter(|(_, provider)| provider.key_env.as_deref() == Some(name))
+        .map(|(provider, _)| format!("providers.{provider}.key_env"));
+    SecretUse {
+        name: name.to_owned(),
+        used_for: variables.chain(providers).collect(),
+        overridden_by: layers.layer_over_vault(name),
+    }
+}
