@@ -68,7 +68,7 @@ fn what_is_mistyped_is_explained() {
     -- stdout
     -- stderr
     error: `run_1` is no run id: it has 1 characters after its prefix, not 32
-    hint: copy the name from a list, e.g. that of `stagewright runs list`
+    hint: copy the name from a list: `stagewright runs list`, `approvals list` or `calls list`
     code: id_invalid
     ");
     assert_snapshot!(

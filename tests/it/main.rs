@@ -1,5 +1,6 @@
 //! The program from outside: the real binary, real components, real HTTP. One module for each promise.
 mod bad_input;
+mod budgets;
 mod cli;
 mod concurrency;
 mod crash;

@@ -165,8 +165,8 @@ async fn usage_calls_cache_and_providers_say_the_same_with_and_without_a_server(
 fn usage_refuses_what_it_cannot_sum_up() {
     let folder = Folder::new();
     let key = stagewright(&folder, &["usage", "--by", "day,colour"]);
-    assert_eq!(key.code, 1, "{key}");
-    assert!(key.stderr.contains("colour"), "{key}");
+    assert_eq!(key.code, 2, "{key}");
+    assert!(key.stderr.contains("colour") && key.stderr.contains("provider"), "{key}");
     let day = stagewright(&folder, &["usage", "--since", "yesterday"]);
     assert_eq!(day.code, 1, "{day}");
     assert!(day.stderr.contains("since"), "{day}");
@@ -242,5 +242,39 @@ async fn a_failed_try_is_told_while_it_is_waited_for() {
     models.push(Behavior::status(503, "busy".to_owned()));
     let ran = stagewright(&folder, &["run", "foundation_express", "--request", "bees", "--yes"]);
     assert_eq!(ran.code, 0, "{ran}");
+    assert!(ran.stderr.contains("answered 503: busy"), "the cause is not cut off: {ran}");
     assert!(ran.stderr.contains("try 2 in"), "{ran}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_are_listed_by_the_model_that_they_are_found_by() {
+    let models = ModelServer::start().await;
+    let folder = Folder::with_models(&models);
+    let ran = stagewright(&folder, &["run", "foundation_express", "--request", "bees", "--yes"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    let list = stagewright(&folder, &["calls", "list", "-o", "json"]).json();
+    let call = &list["items"][0];
+    let asked = call["asked_model"].as_str().expect("a model");
+    assert_ne!(call["model"], asked, "the server calls itself otherwise: {call:#}");
+    let found = stagewright(&folder, &["calls", "list", "--model", asked]);
+    assert!(found.stdout.contains(&format!("kimi/{asked} ")), "{found}");
+    let shown = stagewright(&folder, &["calls", "show", call["call_id"].as_str().expect("an id")]);
+    assert!(shown.stdout.contains("answered as"), "{shown}");
+}
+
+#[test]
+fn a_call_that_a_budget_refused_has_no_unknown_cost_and_a_hint_that_can_be_followed() {
+    let folder = Folder::new();
+    folder.write(
+        ".stagewright/profiles/poor.yaml",
+        "profile: poor\nversion: \"1\"\nbudget: { run_tokens: 100 }\n\
+         stages: [{ key: research, plugin: research }]\n",
+    );
+    let ran = stagewright(&folder, &["run", "poor", "--request", "bees"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("this run keeps the budgets of its profile"), "{ran}");
+    assert!(ran.stdout.contains("0 of 1 stage "), "{ran}");
+    let list = stagewright(&folder, &["calls", "list"]);
+    assert!(list.stdout.contains("budget_exhausted"), "{list}");
+    assert!(!list.stdout.contains("unknown"), "nobody was asked: {list}");
 }

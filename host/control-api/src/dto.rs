@@ -27,6 +27,7 @@ pub use budget::{BudgetBoundDto, BudgetScopeDto, BudgetUnitDto, GateSubjectDto};
 pub use call::{
     AnswerSourceDto, CallDetailDto, CallDto, CallStatusDto, CallUsageDto, ModelAnswerDto,
     ModelMessageDto, ModelRequestDto, PromptDto, ResponseFormatDto, RoleDto, TextsDto,
+    UsedBeforeDto,
 };
 pub use chat::{
     ChatDeltaDto, ChatFallingBackDto, ChatMessageDto, ChatRequest, ChatResponseDto,

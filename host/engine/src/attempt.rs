@@ -35,7 +35,7 @@ impl Inner {
         let ended = tokio::select! {
             biased;
             ended = work => ended,
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => return self.left(&models).await,
             () = self.giving_up.cancelled() => return Ok(()),
         };
         let Attempt { outcome, log, consumed } = ended.unwrap_or_else(|panic| panicked(&*panic));
@@ -63,6 +63,16 @@ impl Inner {
             ended_at: self.parts.clock.now(),
         };
         self.keep_ending(cell, stage, record, outcome).await
+    }
+
+    /// Waits until it is recorded what the calls of an attempt used that nobody wants any more. It was dropped, so that
+    /// they are being stopped; and a retry must count it.
+    async fn left(&self, models: &AttemptModels) -> Result<(), Error> {
+        tokio::select! {
+            () = models.settled() => {}
+            () = self.giving_up.cancelled() => {}
+        }
+        Ok(())
     }
 
     /// Opens a gate at which the attempt waits. When it is granted, the attempt runs again from its start.

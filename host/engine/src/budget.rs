@@ -6,27 +6,34 @@
 //! Invariant: what calls without an answer used counts like the rest.
 mod bound;
 mod day;
+mod granted;
 mod quote;
 
 use std::collections::HashSet;
 
 use domain::model::Completion;
 use domain::plan::OnBudgetExceeded;
-use domain::run::{Allowance, BudgetBound, BudgetScope, BudgetUnit, Run};
+use domain::run::{BudgetBound, BudgetScope, BudgetUnit, Run};
 use domain::{RunId, StageIdx, StageKey, Timestamp};
 use gateway::Route;
 use store::{AnswerSource, CallAnswered, Spent, StageSpent, Store};
 
-use crate::Error;
-use bound::{Bound, with_allowances};
+use crate::{Error, USUAL_ANSWER_TOKENS};
+use bound::Bound;
 pub(crate) use bound::{Refused, content_hash};
-pub(crate) use day::{DayAsk, DayLedger, Held, Hold, NO_RUN, OfRun};
+pub(crate) use day::{DayAsk, DayLedger, Held, Hold};
+pub(crate) use granted::DayGrant;
+use granted::{day_grants, grant_count};
 pub(crate) use quote::Quote;
 
 /// Longest answer, in tokens, where a budget holds and nobody says how long it may be. Every model that is in use takes
 /// this bound, and no stage that is shipped writes as much. What is left of a budget would be another bound for each
 /// question, which most models refuse and under which the cache finds nothing.
 pub(crate) const UNSAID_ANSWER_TOKENS: u32 = 16_384;
+
+/// Tokens that an answer needs where nobody says how long it may be: one as stages usually get, and as much again for
+/// what a model thinks before it.
+const NEEDED_ANSWER_TOKENS: u32 = 2 * USUAL_ANSWER_TOKENS;
 
 /// Tokens and money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,9 +47,8 @@ pub(crate) struct Budget {
     bounds: Vec<Bound>,
     warn_percent: Option<u8>,
     pub(crate) on_exceeded: OnBudgetExceeded,
-    /// What the run was allowed on top of budgets, those of days included.
-    allowances: Vec<Allowance>,
-    stage: StageIdx,
+    /// What the run was allowed on top of budgets of days.
+    day_grants: Vec<DayGrant>,
     /// What this attempt has warned of. The run knows what others did.
     warned: HashSet<(BudgetScope, BudgetUnit)>,
 }
@@ -64,8 +70,7 @@ impl Budget {
             bounds: Vec::new(),
             warn_percent: plan.budget_warn_percent,
             on_exceeded: plan.on_budget_exceeded,
-            allowances: run.allowances().to_vec(),
-            stage,
+            day_grants: day_grants(store, run).await?,
             warned: HashSet::new(),
         };
         if set.iter().all(|(.., max)| max.is_none()) {
@@ -74,10 +79,15 @@ impl Budget {
         let used = Used::read(store, run.id(), &planned.key).await?;
         for (scope, unit, setting, max) in set {
             let Some(max) = max else { continue };
-            let max = with_allowances(max, (&scope, unit), stage, &budget.allowances);
+            let granted = grant_count(run, stage, (&scope, unit));
             let used = used.of(&scope, unit);
-            let bound = BudgetBound { scope, unit, max, used };
-            budget.bounds.push(Bound { bound, setting: setting.to_owned() });
+            let bound = BudgetBound {
+                scope,
+                unit,
+                max: max.saturating_mul(granted.saturating_add(1)),
+                used,
+            };
+            budget.bounds.push(Bound { bound, base: max, setting: setting.to_owned() });
         }
         Ok(budget)
     }
@@ -87,9 +97,17 @@ impl Budget {
         self.bounds.is_empty()
     }
 
-    /// Who asks, for the budgets of days.
-    pub(crate) fn of_run(&self) -> OfRun<'_> {
-        (self.stage, &self.allowances)
+    /// What the run was allowed on top of budgets of days.
+    pub(crate) fn day_grants(&self) -> &[DayGrant] {
+        &self.day_grants
+    }
+
+    /// Tokens that an answer is not to be cut below; `None` where it is rather cut than a person asked.
+    pub(crate) fn needed(&self, asked: Option<u32>) -> Option<u32> {
+        match self.on_exceeded {
+            OnBudgetExceeded::Ask => Some(asked.unwrap_or(NEEDED_ANSWER_TOKENS)),
+            OnBudgetExceeded::Stop => None,
+        }
     }
 
     /// The bound on the tokens of an answer, at most what is left after the prompt.
@@ -101,7 +119,8 @@ impl Budget {
     ) -> Result<Option<u32>, Refused> {
         let mut max_tokens = asked;
         for bound in &self.bounds {
-            let room = bound.room(quote, 0).map_err(|why| bound.refused(why, quote, route))?;
+            let room = bound.uncut_room(quote, self.needed(asked));
+            let room = room.map_err(|why| bound.refused(why, quote, route))?;
             if let Ok(room) = u32::try_from(room) {
                 max_tokens = Some(max_tokens.unwrap_or(UNSAID_ANSWER_TOKENS).min(room));
             }
@@ -124,7 +143,7 @@ impl Budget {
         provider: &str,
         now: Timestamp,
     ) -> Vec<BudgetBound> {
-        let Self { bounds, warn_percent, allowances, warned, stage, .. } = self;
+        let Self { bounds, warn_percent, day_grants, warned, .. } = self;
         let mut due = Vec::new();
         if let Some(percent) = *warn_percent {
             for bound in bounds.iter().filter(|bound| bound.is_nearly_used(percent)) {
@@ -134,7 +153,7 @@ impl Budget {
                 }
             }
         }
-        let of_day = days.nearly_used(provider, (*stage, allowances), now).into_iter();
+        let of_day = days.nearly_used(provider, day_grants, now).into_iter();
         due.extend(of_day.filter(|bound| warned.insert((bound.scope.clone(), bound.unit))));
         due
     }

@@ -9,18 +9,21 @@ use std::sync::Arc;
 use domain::CallId;
 use domain::model::{Completion, ModelError, ModelErrorKind, ModelRequest};
 use domain::port::BoxFuture;
-use gateway::{Answered, Delta, Listener, Question, Route};
+use gateway::{Answered, CheckCall, Checked, Delta, Listener, Question, Route};
 use store::{AnswerSource, CallOrigin, CallStarted, CallTiming};
 use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::budget::{DayAsk, Held, Hold, NO_RUN, Quote};
+use crate::budget::{DayAsk, Held, Hold, Quote};
 use crate::commands::invalid;
 use crate::lifecycle::Inner;
 use crate::models::{is_canceled, kept_answer};
 use crate::outlet::Outlet;
 use crate::{ChatAsk, Engine, Error, request};
+
+/// The client that the records name for checks of providers.
+pub const CHECK_CLIENT: &str = "providers check";
 
 /// What is told while an answer is being written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +92,16 @@ impl Engine {
         self.chat_with(ask, Hearing(None)).await
     }
 
+    /// Asks a provider for its models and for a few tokens, to see whether it works as configured. The call is recorded
+    /// like every other, as one of the client [`CHECK_CLIENT`].
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the provider does not work.
+    pub async fn check_provider(&self, provider: &str) -> Result<Checked, Error> {
+        let (inner, provider) = (Arc::clone(&self.0), provider.to_owned());
+        self.apart(async move { inner.check_provider(provider).await }).await
+    }
+
     async fn chat_with(&self, ask: ChatAsk, hearing: Hearing) -> Result<ChatAnswer, Error> {
         let inner = Arc::clone(&self.0);
         let stop = CancellationToken::new();
@@ -143,6 +156,38 @@ impl Inner {
         self.answer_chat((started, question, hold), hearing, conversation_id).await
     }
 
+    async fn check_provider(&self, provider: String) -> Result<Checked, Error> {
+        let at = self.parts.clock.now();
+        let mut checked = self.parts.gateway.check(&provider).await.map_err(Error::Model)?;
+        let Some(CheckCall { request, completion, timing }) = checked.call.take() else {
+            return Ok(checked);
+        };
+        let route = self.parts.gateway.route(&provider, None);
+        let route = route.map_err(|unknown| invalid("/provider", unknown.to_string()))?;
+        let started = CallStarted {
+            call: self.parts.clock.new_call_id(),
+            origin: CallOrigin::Chat { session_id: None, client_id: Some(CHECK_CLIENT.to_owned()) },
+            conversation_id: None,
+            request_digest: request::digest(&request),
+            request,
+            provider: route.provider.clone(),
+            model: route.model.clone(),
+            at,
+        };
+        let answered = Answered {
+            outcome: Ok(completion),
+            timing,
+            broken_off: None,
+            route,
+            source: gateway::AnswerSource::Provider,
+            passed_over: Vec::new(),
+        };
+        let answer = kept_answer(started, answered, self.parts.clock.now());
+        self.days.count(&answer);
+        self.keep_patiently(answer).await?;
+        Ok(checked)
+    }
+
     fn chat_route(&self, ask: &ChatAsk) -> Result<Route, Error> {
         let provider = ask.provider.as_deref().unwrap_or(&self.settings.default_provider);
         let pointer = if ask.provider.is_some() { "/provider" } else { "/model" };
@@ -163,7 +208,7 @@ impl Inner {
         let input = self.blocking(move |inner| inner.parts.gateway.count_tokens(&counted)).await;
         let routes = [(route.clone(), Quote::of(&self.parts.gateway, route, input))];
         let max_tokens = asked.options.max_tokens;
-        let ask = DayAsk { routes: &routes, max_tokens, of_run: NO_RUN };
+        let ask = DayAsk { routes: &routes, max_tokens, needed: None, grants: &[] };
         let now = || self.parts.clock.now();
         let held = self.days.hold(&ask, now, self.settings.model_call_time_max).await;
         let Held { hold, max_tokens, .. } = held.map_err(|refused| Error::Model(refused.into()))?;

@@ -37,7 +37,7 @@ pub use ask::{
     DriveOnStart, GateDecision, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_TEXT_BYTES_MAX, Settings,
     StartRun, VARIABLE_BYTES_MAX, VARIABLE_COUNT_MAX,
 };
-pub use chat::{ChatAnswer, ChatDelta};
+pub use chat::{CHECK_CLIENT, ChatAnswer, ChatDelta};
 pub use clock::Clock;
 pub use commands::Decided;
 pub use error::Error;

@@ -179,7 +179,14 @@ impl Attempted {
                     .to_owned();
             return Err(AskError::Model(ModelError { kind: ModelErrorKind::Rejected, message }));
         }
-        Ok(Arc::clone(&self.asking).lock_owned().await)
+        let asking = Arc::clone(&self.asking).lock_owned().await;
+        if self.interrupted.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            // The attempt runs again from the question that stopped it: an answer to a later one would be kept at a place
+            // that the journal does not know.
+            let message = "the attempt was stopped before this question".to_owned();
+            return Err(AskError::Stop(Fault { kind: FaultKind::Host, message }));
+        }
+        Ok(asking)
     }
 
     async fn next_call(&self, asking: &mut Asking, asked: ModelRequest) -> Result<Next, AskError> {
@@ -272,10 +279,10 @@ impl Attempted {
         }
     }
 
-    /// Puts it into the log of the run when budgets are nearly used up.
-    async fn warn(&self, asking: &mut Asking) -> Result<(), Error> {
+    /// Puts it into the log of the run when budgets are nearly used up, those of who answered included.
+    async fn warn(&self, asking: &mut Asking, provider: &str) -> Result<(), Error> {
         let now = self.engine.parts.clock.now();
-        let due = asking.budget.due_warnings(&self.engine.days, &self.choice.provider, now);
+        let due = asking.budget.due_warnings(&self.engine.days, provider, now);
         for bound in due {
             let (stage, attempt) = (self.stage, self.attempt);
             let warning = Command::WarnBudget { stage, attempt, bound };

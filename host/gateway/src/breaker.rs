@@ -3,8 +3,9 @@
 //!
 //! What this does not do: it asks nobody and does not decide what a failure is; who asks says so.
 //!
-//! Invariants: an open breaker lets nobody through before its time is over, and then one at a time until one is
-//! answered. What somebody learns who was let through before the breaker last opened or closed changes nothing.
+//! Invariants: an open breaker lets nobody through before its time is over, and then one at a time until one
+//! begins to be answered. What somebody learns who was let through before the breaker last opened or closed changes nothing.
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,7 +53,9 @@ struct Outage {
 #[must_use = "what came of the question is what the breaker works by"]
 pub(crate) struct Admission {
     breaker: Arc<Breaker>,
-    era: u64,
+    era: AtomicU64,
+    /// The breaker waits for the first sign of an answer to this.
+    is_probe: AtomicBool,
     is_settled: bool,
 }
 
@@ -91,7 +94,12 @@ impl Breaker {
             }
             Phase::HalfOpen { is_probed, .. } => *is_probed = true,
         }
-        Ok(Admission { breaker: Arc::clone(self), era: state.era, is_settled: false })
+        Ok(Admission {
+            breaker: Arc::clone(self),
+            era: AtomicU64::new(state.era),
+            is_probe: AtomicBool::new(matches!(state.phase, Phase::HalfOpen { .. })),
+            is_settled: false,
+        })
     }
 
     /// For people.
@@ -114,11 +122,30 @@ impl Breaker {
 }
 
 impl Admission {
+    /// Whether the breaker learns from this what the model does.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.is_probe.load(Ordering::Relaxed)
+    }
+
+    /// The model began to answer, which is all that a probe is for: others need not wait for the end of a long answer.
+    /// How it ends counts as with any other question. Whether this was news.
+    pub(crate) fn begun(&self) -> bool {
+        let is_news = self.is_probe.swap(false, Ordering::Relaxed);
+        if is_news {
+            self.close();
+        }
+        is_news
+    }
+
     /// The model answered.
     pub(crate) fn succeeded(mut self) {
         self.is_settled = true;
+        self.close();
+    }
+
+    fn close(&self) {
         let mut state = self.breaker.lock();
-        if state.era != self.era {
+        if state.era != self.era.load(Ordering::Relaxed) {
             return;
         }
         let was_open = match &mut state.phase {
@@ -129,6 +156,7 @@ impl Admission {
             Phase::Open { outage, .. } | Phase::HalfOpen { outage, .. } => outage.since.elapsed(),
         };
         state.era += 1;
+        self.era.store(state.era, Ordering::Relaxed);
         state.phase = Phase::Closed { failure_count: 0 };
         drop(state);
         let (model, open_ms) = (&self.breaker.name, was_open.as_millis());
@@ -140,7 +168,7 @@ impl Admission {
         self.is_settled = true;
         let now = Instant::now();
         let mut state = self.breaker.lock();
-        if state.era != self.era {
+        if state.era != self.era.load(Ordering::Relaxed) {
             return;
         }
         let settings = &self.breaker.settings;
@@ -174,7 +202,7 @@ impl Drop for Admission {
             return;
         }
         let mut state = self.breaker.lock();
-        if state.era == self.era
+        if state.era == self.era.load(Ordering::Relaxed)
             && let Phase::HalfOpen { is_probed, .. } = &mut state.phase
         {
             *is_probed = false;

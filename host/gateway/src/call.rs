@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::model::{Completion, FinishReason, ModelError, ModelErrorKind, Usage};
+use domain::model::{Completion, FinishReason, ModelError, ModelErrorKind, ModelRequest, Usage};
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
 
@@ -72,7 +72,7 @@ pub(crate) async fn ask(
         queue: Duration::ZERO,
         queued_since: None,
         last_failure: None,
-        is_hurried: false,
+        too_long_wait: None,
     };
     // The span is entered with each poll: who does not listen pays a branch.
     call.run(configured, &span).instrument(span.clone()).await
@@ -98,8 +98,8 @@ struct Call<'a> {
     queue: Duration,
     queued_since: Option<Instant>,
     last_failure: Option<String>,
-    /// The call ended because its own time is short. Another call with more time may fare better.
-    is_hurried: bool,
+    /// The call ended because its own time is shorter than this wait. Another call that can wait so long may fare better.
+    too_long_wait: Option<Duration>,
 }
 
 /// How the work on a call ended.
@@ -121,13 +121,14 @@ impl<'a> Call<'a> {
                 Err(_) => Ended::OutOfTime,
             },
         };
-        let queued_since = self.queued_since.take();
-        self.queue += queued_since.map_or(Duration::ZERO, |since| since.elapsed());
+        let was_queued = self.count_queue();
         let (outcome, broken_off) = match ended {
             Ended::Answered(Ok(())) => (Ok(self.completed().await), None),
             Ended::Answered(Err(error)) => {
-                let was_accepted = self.answer.accepted && error.kind == ModelErrorKind::Timeout;
-                let used = self.answer.has_begun() || was_accepted;
+                // A model may have worked on what was accepted, whether it then fell silent or its connection broke.
+                let broke =
+                    matches!(error.kind, ModelErrorKind::Timeout | ModelErrorKind::Unavailable);
+                let used = self.answer.has_begun() || self.answer.accepted && broke;
                 (
                     Err(error),
                     self.broken_off(used, deadline.min(soon(COUNT_AFTER_ANSWER_MAX))).await,
@@ -140,10 +141,7 @@ impl<'a> Call<'a> {
                 (Err(stopped()), self.broken_off(used, soon(COUNT_AFTER_STOP_MAX)).await)
             }
             Ended::OutOfTime => {
-                let error = self.out_of_time(match queued_since {
-                    Some(_) => "had no place within its limits",
-                    None => "did not answer",
-                });
+                let error = self.out_of_time(unanswered(was_queued));
                 // A server that did not even accept the request has hardly worked on it.
                 let used = self.answer.has_begun() || self.answer.accepted;
                 self.close_open_try(Some(&error.message));
@@ -151,6 +149,13 @@ impl<'a> Call<'a> {
             }
         };
         self.told(outcome, broken_off, span)
+    }
+
+    /// Counts the wait for a place that is over, however it ended. Whether there was one.
+    fn count_queue(&mut self) -> bool {
+        let since = self.queued_since.take();
+        self.queue += since.map_or(Duration::ZERO, |since| since.elapsed());
+        since.is_some()
     }
 
     /// Gives back what the request held that was cut off. `cause`: why that may be the model's fault.
@@ -262,6 +267,21 @@ impl<'a> Call<'a> {
     }
 }
 
+/// What a provider did whose time was over.
+fn unanswered(was_queued: bool) -> &'static str {
+    if was_queued { "had no place within its limits" } else { "did not answer" }
+}
+
+/// What an answer used: as told, or estimated by its size.
+pub(crate) fn used_by_size(request: &Arc<ModelRequest>, answer: &Answer) -> Usage {
+    usage::used_by_size(&Came {
+        request,
+        content: &answer.content,
+        reasoning: &answer.reasoning,
+        told: answer.told_usage(),
+    })
+}
+
 fn stopped() -> ModelError {
     let message = "the call was stopped, because nobody waits for its answer any more".to_owned();
     ModelError { kind: ModelErrorKind::Canceled, message }
@@ -276,6 +296,6 @@ fn after(start: Instant, time: Duration) -> Instant {
     start + time.min(TIME_LONGEST)
 }
 
-fn in_ms(time: Duration) -> u64 {
+pub(crate) fn in_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

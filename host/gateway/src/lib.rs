@@ -40,9 +40,9 @@ pub use price::{
     LongPrompt, PRICE_LIST_BYTES_MAX, PriceList, PriceListError, PriceListProblem, PricedModel,
 };
 pub use question::{
-    AnswerSource, Answered, BreakerState, BrokenOff, CacheFilter, CacheStatus, Checked, Delta,
-    Listener, ModelStatus, PassedOver, ProviderInfo, ProviderStatus, Question, Route, Timing,
-    UnknownProvider,
+    AnswerSource, Answered, BreakerState, BrokenOff, CacheFilter, CacheStatus, CheckCall, Checked,
+    Delta, Listener, ModelStatus, PassedOver, ProviderInfo, ProviderStatus, Question, Route,
+    Timing, UnknownProvider,
 };
 pub use server::{
     ANSWER_BYTES_MAX, ERROR_BODY_BYTES_MAX, PROVIDER_WORDS_BYTES_MAX, STREAM_BYTES_MAX, USER_AGENT,
@@ -188,8 +188,17 @@ impl Gateway {
                 latency_ms: 0,
                 detail: "built in, not a language model; needs no network and costs nothing"
                     .to_owned(),
+                call: None,
             }),
-            Connector::Server(server) => server.check(&configured.info.model).await,
+            Connector::Server(server) => {
+                let model = &configured.info.model;
+                let mut checked = server.check(model).await?;
+                if let Some(CheckCall { completion, .. }) = &mut checked.call {
+                    let route = Route { provider: provider.to_owned(), model: model.clone() };
+                    completion.cost_nano_usd = self.cost_of(&route, &completion.usage);
+                }
+                Ok(checked)
+            }
         }
     }
 }

@@ -142,6 +142,13 @@ impl Place {
         }
     }
 
+    /// Has the request and its tokens count from now on: it was not sent before.
+    pub(crate) fn renew(&mut self) {
+        if let Some(charge) = &mut self.charge {
+            self.limiter.lock().renew(charge, Instant::now());
+        }
+    }
+
     /// Gives everything back, the request too. For a question that was never sent.
     pub(crate) fn give_back(mut self) {
         if let Some(charge) = self.charge.take() {

@@ -266,7 +266,7 @@ pub struct CacheFilter {
 }
 
 /// A provider that answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     /// The model that answered, in the provider's words.
     pub model: String,
@@ -274,4 +274,17 @@ pub struct Checked {
     pub latency_ms: u64,
     /// What was found, for people.
     pub detail: String,
+    /// The call that was made for it, which may cost something; `None` for the built-in writer.
+    pub call: Option<CheckCall>,
+}
+
+/// The call of a check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckCall {
+    /// What was asked.
+    pub request: Arc<ModelRequest>,
+    /// What was answered.
+    pub completion: Completion,
+    /// How long it took.
+    pub timing: Timing,
 }

@@ -1,4 +1,6 @@
 //! Makes texts that others wrote fit for an error message: one line, bounded, without secrets.
+use std::cmp::Reverse;
+
 use secrecy::{ExposeSecret, SecretString};
 
 /// What stands where a secret stood.
@@ -19,6 +21,7 @@ impl Secrets {
     pub(crate) fn add_key(&mut self, key: &SecretString) {
         if key.expose_secret().len() >= KEY_BYTES_MIN {
             self.values.push(key.clone());
+            self.longest_first();
         }
     }
 
@@ -27,6 +30,12 @@ impl Secrets {
         let parts = value.expose_secret().split_whitespace();
         let secret = parts.filter(|part| part.len() >= SECRET_BYTES_MIN);
         self.values.extend(secret.map(SecretString::from));
+        self.longest_first();
+    }
+
+    /// One secret may be the beginning of another, whose rest would be left.
+    fn longest_first(&mut self) {
+        self.values.sort_by_key(|value| Reverse(value.expose_secret().len()));
     }
 
     /// The text in one line, without the secrets, cut at `bytes_max`. Secrets go first: a cut could leave half of one.
@@ -78,6 +87,16 @@ mod tests {
             assert!(!line.contains("sk-"), "{line}");
             assert!(line.len() <= bytes_max, "{line}");
         }
+    }
+
+    #[test]
+    fn a_secret_that_begins_another_leaves_nothing_of_it() {
+        let mut secrets = secrets();
+        secrets.add_header(&"sk-planted-and-more".into());
+        assert_eq!(
+            secrets.quotable("sk-planted-and-more sk-planted", 500),
+            "[redacted] [redacted]"
+        );
     }
 
     #[test]

@@ -217,7 +217,9 @@ fn placed_in(file: &str, problem: &PriceListProblem) -> String {
 fn hint_at_a_terminal(problem: &ProblemDto) -> &str {
     match problem.code.as_str() {
         "unauthorized" => "set `STAGEWRIGHT_TOKEN` to the token that the server was started with",
-        "id_invalid" => "copy the name from a list, e.g. that of `stagewright runs list`",
+        "id_invalid" => {
+            "copy the name from a list: `stagewright runs list`, `approvals list` or `calls list`"
+        }
         "run_unknown" => "list the runs with `stagewright runs list`",
         "artifact_unknown" => "list the artifacts with `stagewright runs artifacts RUN`",
         "approval_unknown" => "list what waits with `stagewright approvals list`",

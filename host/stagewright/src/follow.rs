@@ -4,7 +4,7 @@
 //! its beginning is full of gates that were decided long ago.
 mod gate;
 
-use control_api::dto::{EventKindDto, RunDto, RunStatusDto};
+use control_api::dto::{EventKindDto, FaultDto, RunDto, RunStatusDto};
 use serde::Serialize;
 
 use crate::client::Moment;
@@ -180,10 +180,8 @@ fn say(session: &Session<'_>, run: &RunDto, stop: &Stop) {
         Stop::Ended if run.summary.status == RunStatusDto::Completed => {}
         Stop::Ended => {
             note(&format!("{} {}", paint.bad("error:"), why_it_ended(run)));
-            hint(&format!(
-                "start again from where it ended with {}",
-                line(format!("runs retry {run_id}"))
-            ));
+            let again = line(format!("runs retry {run_id}"));
+            hint(&how_to_go_on(run.summary.fault.as_ref(), &again));
         }
         Stop::Gate { approval_id } => {
             note(&format!("{} the run waits at a gate: {approval_id}", paint.waiting("waiting:")));
@@ -200,7 +198,7 @@ fn say(session: &Session<'_>, run: &RunDto, stop: &Stop) {
         }
         Stop::Left => {
             let goes_on = if session.is_local() {
-                "it goes on when it is watched or served again; open model calls may finish now, Ctrl-C ends at once"
+                "it goes on when it is watched or served again"
             } else {
                 "it goes on at the server"
             };
@@ -217,7 +215,8 @@ fn say_result(session: &Session<'_>, run: &RunDto) {
     let timing = &run.timing;
     let work_ms = timing.queue_ms + timing.work_ms + timing.model_wait_ms;
     let status = render::run_status(summary.status, paint);
-    let stages = format!("{} of {} stages", summary.stages_done, summary.stage_count);
+    let of = render::counted(u64::from(summary.stage_count), "stage", "stages");
+    let stages = format!("{} of {of}", summary.stages_done);
     session.output.line(&format!(
         "{}  {status}  {stages}  {}  {}",
         summary.run_id,
@@ -225,6 +224,17 @@ fn say_result(session: &Session<'_>, run: &RunDto) {
         render::usage(&run.usage)
     ));
     session.output.line(&format!("files: {}", session.config.run_dir(&summary.run_id).display()));
+}
+
+/// A run keeps the budgets that its profile had, so that another try at it meets the same ones.
+fn how_to_go_on(fault: Option<&FaultDto>, again: &str) -> String {
+    match fault {
+        Some(fault) if fault.error_code == "budget_exhausted" => format!(
+            "when it was a budget of the day, and there is more of it, start again from where it ended with {again}; this \
+             run keeps the budgets of its profile"
+        ),
+        _ => format!("start again from where it ended with {again}"),
+    }
 }
 
 fn why_it_ended(run: &RunDto) -> String {

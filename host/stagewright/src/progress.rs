@@ -15,6 +15,9 @@ use crate::render;
 const TICK: Duration = Duration::from_millis(100);
 /// Bytes of text that make a token, about. Only for the live line: what is kept are the provider's own counts.
 const BYTES_PER_TOKEN: u64 = 4;
+/// Longest cause of another try, in columns: an address and the beginning of what the server said fit into it, while
+/// a server's page does not fill the screen at each try. The record of the call has the rest.
+const CAUSE_WIDTH_MAX: usize = 240;
 
 /// What a person sees of a run while it goes on.
 pub(crate) struct Progress<'a> {
@@ -228,12 +231,17 @@ impl RunningStage {
 }
 
 fn retrying(stage: &str, asked: &str, try_number: u32, wait_ms: u64, cause: &str) -> String {
-    let (wait, cause) = (render::duration(wait_ms), render::one_line(cause));
+    let (wait, cause) = (render::duration(wait_ms), shortened(cause));
     format!("{stage}: {asked}: {cause}; try {try_number} in {wait}")
 }
 
 fn falling_back(stage: &str, now: &str, cause: &str) -> String {
-    format!("{stage}: {}; asking {} instead", render::one_line(cause), clean(now))
+    format!("{stage}: {}; asking {} instead", shortened(cause), clean(now))
+}
+
+/// A cause in one line.
+fn shortened(cause: &str) -> String {
+    console::truncate_str(&render::unbroken(cause), CAUSE_WIDTH_MAX, "…").into_owned()
 }
 
 #[cfg(test)]
@@ -250,6 +258,16 @@ mod tests {
             falling_back("research", "openai/gpt", "kimi/k2 is left alone"),
             "research: kimi/k2 is left alone; asking openai/gpt instead"
         );
+    }
+
+    #[test]
+    fn what_a_server_said_is_not_cut_off_with_its_address() {
+        let cause =
+            "provider `local` (http://127.0.0.1:11434/v1) answered 429: slow down; check `limits`";
+        let told = retrying("research", "local/llama3.2", 2, 1_000, cause);
+        assert!(told.contains("slow down; check `limits`; try 2"), "{told}");
+        let page = retrying("research", "local/llama3.2", 2, 1_000, &"<p>".repeat(10_000));
+        assert!(page.chars().count() < 2 * CAUSE_WIDTH_MAX, "{page}");
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::signals;
 /// How long open model calls may go on when a command of this terminal ends: enough for most answers that have begun,
 /// and short enough to wait for at a prompt.
 pub(crate) const COMMAND_GRACE: Duration = Duration::from_secs(10);
+/// How long a command may take to end without a word: another run that it picked up can have a call open, of which a
+/// person has heard nothing.
+const UNEXPLAINED_WAIT_MAX: Duration = Duration::from_millis(500);
 /// Instances beside those of running attempts: for `describe` and for prompts that are previewed.
 const SPARE_INSTANCE_COUNT: usize = 8;
 
@@ -76,8 +79,18 @@ impl<'a> Session<'a> {
             engine.shutdown().await;
             engine.store().close();
         };
+        let told_orderly = async {
+            let mut orderly = std::pin::pin!(orderly);
+            if tokio::time::timeout(UNEXPLAINED_WAIT_MAX, &mut orderly).await.is_err() {
+                self.output.note(&format!(
+                    "open model calls may still end, within {} s; Ctrl-C ends at once",
+                    COMMAND_GRACE.as_secs()
+                ));
+                orderly.await;
+            }
+        };
         tokio::select! {
-            () = orderly => {}
+            () = told_orderly => {}
             // What is not done is done at the next start: the log is on disk.
             () = signals::ending() => {}
         }

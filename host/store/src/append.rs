@@ -69,12 +69,13 @@ impl AppendJob {
     /// not be done one after another.
     pub(crate) fn new(append: Append, texts: Texts) -> Result<Self, Error> {
         let Append { run, expected_version, at, events, beside } = append;
+        let as_kept = |event| calls::event_as_kept(event, texts);
         let kept = |beside| Kept::new(beside, texts);
         Ok(Self {
             run,
             expected_version,
             at,
-            events: Encoded::all(events)?,
+            events: Encoded::all(events.into_iter().map(as_kept).collect())?,
             beside: beside.into_iter().map(kept).collect::<Result<_, Error>>()?,
             notes: Vec::new(),
         })

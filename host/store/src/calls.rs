@@ -20,17 +20,17 @@ use std::sync::Arc;
 use domain::model::{Completion, ModelError, ModelRequest, Usage};
 use domain::{CallId, Digest, RunId, StageKey, Timestamp};
 
-pub use days::{DaySpent, UsageFilter, UsageKey, UsageRow};
+pub use days::{DaySpent, USAGE_GROUP_COUNT_MAX, UsageFilter, UsageKey, UsageRow};
 pub(crate) use days::{rebuild as rebuild_usage_days, spent_in_day, usage_by};
 pub use list::CallFilter;
-#[cfg(test)]
-pub(crate) use list::LISTS;
 pub(crate) use list::list;
+#[cfg(test)]
+pub(crate) use list::{list_looking_at, lists};
 pub use read::{CallDetail, CallRow, CallStatus, Journaled, TextsKept};
 pub(crate) use read::{journaled, last_model, one};
-pub use sums::{StageSpent, UsageSum};
+pub use sums::{StageSpent, UsageSum, UsedBefore};
 pub(crate) use sums::{spent, usage, usage_by_stage};
-pub(crate) use texts::attempts_ended;
+pub(crate) use texts::{attempts_ended, event_as_kept};
 pub(crate) use write::{Noted, Outcome, answered, close_open_chats, run_canceled, started};
 
 /// What must be found by a key, however many calls there are.

@@ -39,8 +39,8 @@ pub use artifacts::ArtifactRow;
 pub use attempts::AttemptRecord;
 pub use calls::{
     AnswerSource, CallAnswered, CallDetail, CallFilter, CallOrigin, CallRow, CallStarted,
-    CallStatus, CallTiming, DaySpent, Journaled, Spent, StageSpent, TextsKept, UsageFilter,
-    UsageKey, UsageRow, UsageSum,
+    CallStatus, CallTiming, DaySpent, Journaled, Spent, StageSpent, TextsKept,
+    USAGE_GROUP_COUNT_MAX, UsageFilter, UsageKey, UsageRow, UsageSum, UsedBefore,
 };
 pub use column::digest_of;
 pub use cursor::{Listed, PAGE_ROW_COUNT_MAX, Page};

@@ -33,9 +33,11 @@ pub struct Options {
 }
 
 /// How much of the texts of model calls is kept: of messages and answers, be they whole or broken off. What a running
-/// attempt may need again is kept until the attempt ends, whatever is said here. Nothing of it concerns the requests and
-/// the artifacts of runs, or calls that were recorded under another setting. What is removed is overwritten in the
-/// database; the write-ahead log beside it can hold it until the store is closed.
+/// attempt may need again is kept until the attempt ends, whatever is said here. Providers repeat texts in their errors:
+/// where none are kept, neither are the words of their errors, in the records as in the log. Nothing of it concerns what
+/// plugins make of an answer or say of it: the requests of runs, the results of stages (artifacts, data, variables and
+/// summaries), faults of plugins and their log. Nor does it concern calls that were recorded under another setting. What
+/// is removed is overwritten in the database; the write-ahead log beside it can hold it until the store is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Texts {
     /// Questions and answers as they were.
@@ -269,8 +271,9 @@ impl Store {
         self.inner.readers.ask(move |db| variables::list(db, &run)).await
     }
 
-    /// Calls of a run, oldest first; or calls of all runs and chats, newest first. A list with one filter takes
-    /// milliseconds however many calls there are; more filters may have to look at many calls that have only one.
+    /// Calls of a run, oldest first; or calls of all runs and chats, newest first. A page takes
+    /// milliseconds however many calls there are: where it would have to look at very many that have only one of the
+    /// things that are wanted, it ends early, with few rows or none, and says where the next one starts.
     pub async fn calls(&self, filter: CallFilter, page: Page) -> Result<Listed<CallRow>, Error> {
         self.inner.readers.ask(move |db| calls::list(db, &filter, &page)).await
     }
@@ -287,7 +290,7 @@ impl Store {
     }
 
     /// What calls that have ended used up, summed up by some keys; in the order of the keys, days first to last. Without
-    /// keys: one row, the sum of all.
+    /// keys: one row, the sum of all. At most one row more than [`crate::USAGE_GROUP_COUNT_MAX`]: it says that some groups are missing.
     pub async fn usage_by(
         &self,
         filter: UsageFilter,

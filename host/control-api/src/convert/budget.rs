@@ -67,7 +67,7 @@ pub(crate) fn budget_question(
         }
     };
     format!(
-        "May `{stage}` go over the budget of {whose}? {used} {verb} used, and its next question does not fit. A grant \
+        "May `{stage}` go over the budget of {whose}? {used} {verb} used, and its next question with its answer does not fit. A grant \
          lets it go on where it stopped and allows {more}{alone}; a reject ends the run."
     )
 }
@@ -124,14 +124,14 @@ mod tests {
         assert_eq!(
             budget_question("research", &stage, Some(10_000)),
             "May `research` go over the budget of the stage? 19,500 of 20,000 tokens are used, and its next question \
-             does not fit. A grant lets it go on where it stopped and allows 10,000 tokens more; a reject ends the run."
+             with its answer does not fit. A grant lets it go on where it stopped and allows 10,000 tokens more; a reject ends the run."
         );
         let scope = BudgetScope::ProviderDay { provider: "kimi".to_owned() };
         let day = bound(scope, BudgetUnit::NanoUsd, 1_500_000_000, 1_250_000_000);
         assert_eq!(
             budget_question("research", &day, None),
             "May `research` go over the budget of the day (UTC) for provider `kimi`? 1.25 of 1.5 USD is used, and its \
-             next question does not fit. A grant lets it go on where it stopped and allows as much again, in this run \
+             next question with its answer does not fit. A grant lets it go on where it stopped and allows as much again, in this run \
              alone; a reject ends the run."
         );
     }

@@ -2,12 +2,13 @@
 use domain::model::{Completion, Message, ModelRequest, ResponseFormat, Role, Usage, UsageSource};
 use domain::{RunId, StageKey};
 use engine::PromptPreview;
-use store::{AnswerSource, CallDetail, CallOrigin, CallRow, CallStatus, TextsKept};
+use store::{AnswerSource, CallDetail, CallOrigin, CallRow, CallStatus, TextsKept, UsedBefore};
 
 use super::{cost, moment};
 use crate::dto::{
     AnswerSourceDto, CallDetailDto, CallDto, CallStatusDto, CallUsageDto, ModelAnswerDto,
-    ModelMessageDto, ModelRequestDto, PromptDto, ResponseFormatDto, RoleDto, TextsDto,
+    ModelMessageDto, ModelRequestDto, PromptDto, ResponseFormatDto, RoleDto, TextsDto, TokenSumDto,
+    UsedBeforeDto,
 };
 
 impl From<&CallRow> for CallDto {
@@ -41,6 +42,18 @@ impl From<&CallRow> for CallDto {
             tries: row.timing.map(|timing| timing.tries),
             started_at: moment(row.started_at),
             ended_at: row.ended_at.map(moment),
+            used_before: row.used_before.as_ref().map(UsedBeforeDto::from),
+        }
+    }
+}
+
+impl From<&UsedBefore> for UsedBeforeDto {
+    fn from(before: &UsedBefore) -> Self {
+        Self {
+            times: before.times,
+            usage: TokenSumDto::from(&before.sum),
+            cost: before.sum.cost_nano_usd.map(cost),
+            model_wait_ms: before.sum.model_wait_ms,
         }
     }
 }
@@ -198,5 +211,28 @@ impl PromptDto {
             estimated_cost: preview.estimated_cost_nano_usd.map(cost),
             request: ModelRequestDto::from(&preview.request),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::UsageSum;
+
+    use super::*;
+
+    #[test]
+    fn what_a_call_had_used_before_is_told_and_an_unknown_cost_is_not_zero() {
+        let sum = UsageSum {
+            input_tokens: 38,
+            output_tokens: 4,
+            cost_nano_usd: Some(70),
+            model_wait_ms: 14,
+            ..UsageSum::default()
+        };
+        let told = UsedBeforeDto::from(&UsedBefore { times: 2, sum });
+        assert_eq!((told.times, told.usage.input_tokens, told.usage.output_tokens), (2, 38, 4));
+        assert_eq!((told.cost, told.model_wait_ms), (Some(cost(70)), 14));
+        let sum = UsageSum { cost_nano_usd: None, ..sum };
+        assert_eq!(UsedBeforeDto::from(&UsedBefore { times: 1, sum }).cost, None);
     }
 }

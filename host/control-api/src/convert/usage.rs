@@ -39,15 +39,21 @@ impl From<&UsageSum> for UsageSumDto {
             calls: sum.calls,
             cache_hits: sum.cache_hits,
             failed_calls: sum.failed_calls,
-            usage: TokenSumDto {
-                input_tokens: sum.input_tokens,
-                output_tokens: sum.output_tokens,
-                cached_tokens: sum.cached_tokens,
-                cache_write_tokens: sum.cache_write_tokens,
-                reasoning_tokens: sum.reasoning_tokens,
-            },
+            usage: TokenSumDto::from(sum),
             cost: sum.cost_nano_usd.map(cost),
             model_wait_ms: sum.model_wait_ms,
+        }
+    }
+}
+
+impl From<&UsageSum> for TokenSumDto {
+    fn from(sum: &UsageSum) -> Self {
+        Self {
+            input_tokens: sum.input_tokens,
+            output_tokens: sum.output_tokens,
+            cached_tokens: sum.cached_tokens,
+            cache_write_tokens: sum.cache_write_tokens,
+            reasoning_tokens: sum.reasoning_tokens,
         }
     }
 }

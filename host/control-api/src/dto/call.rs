@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::CostDto;
+use super::{CostDto, TokenSumDto};
 
 /// Where a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -125,10 +125,28 @@ pub struct CallDto {
     pub total_ms: Option<u64>,
     /// Requests that it took.
     pub tries: Option<u32>,
-    /// When it began (RFC 3339).
+    /// When it began, for the last time (RFC 3339).
     pub started_at: String,
     /// When it ended (RFC 3339).
     pub ended_at: Option<String>,
+    /// What it had used when it was asked before; null if it was asked once. Usage and cost above are those of the last
+    /// time alone: both together are what is to be paid, and what the sums of runs and days count.
+    #[serde(default)]
+    pub used_before: Option<UsedBeforeDto>,
+}
+
+/// What a call had used before it was asked again, because the host stopped while the model answered. What it used when
+/// the host died is not known and counts 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsedBeforeDto {
+    /// How often it was asked before.
+    pub times: u64,
+    /// Tokens.
+    pub usage: TokenSumDto,
+    /// What it cost; null if the price of any of it is not known.
+    pub cost: Option<CostDto>,
+    /// How long that took, in milliseconds.
+    pub model_wait_ms: u64,
 }
 
 /// The record of a call with its texts.

@@ -41,6 +41,8 @@ impl QueryWords for CallsQuery {
 }
 
 /// Lists model calls, newest first, without their texts. Those of one run come oldest first, as its story goes.
+/// A page may have fewer calls than it has room for, or none, and still name the next one in `next_cursor`: with several
+/// filters, it ends where very many calls were looked at.
 #[utoipa::path(
     get, path = "/api/v2/llm-calls", operation_id = "list_all_calls", tag = "calls",
     params(

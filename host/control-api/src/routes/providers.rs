@@ -59,7 +59,7 @@ fn route_of(gateway: &Gateway, name: &str) -> Result<Route, Problem> {
         .map_err(|error| Problem::new(Code::ProviderUnknown, error.to_string()))
 }
 
-/// Asks a provider for real, which may cost a token or two. A provider that does not work answers 200 with `ok: false`.
+/// Asks a provider for real, which may cost a token or two and is recorded. A provider that does not work answers 200 with `ok: false`.
 #[utoipa::path(
     post, path = "/api/v2/providers/{name}/check", operation_id = "check_provider", tag = "providers",
     params(("name" = String, Path, description = "Name of a configured provider")),
@@ -69,8 +69,11 @@ pub(crate) async fn check_provider(
     State(state): State<ApiState>,
     InPath(AnyName(name)): InPath<AnyName>,
 ) -> Result<Json<ProviderCheckDto>, Problem> {
-    let gateway = state.engine.gateway();
-    let route = route_of(gateway, &name)?;
-    let checked = gateway.check(&route.provider).await;
+    let route = route_of(state.engine.gateway(), &name)?;
+    let checked = match state.engine.check_provider(&route.provider).await {
+        Ok(checked) => Ok(checked),
+        Err(engine::Error::Model(error)) => Err(error),
+        Err(error) => return Err(Problem::from(error)),
+    };
     Ok(Json(ProviderCheckDto::new(route.provider, checked)))
 }

@@ -4,15 +4,11 @@ use axum::extract::State;
 use domain::{Mode, StageKey};
 use engine::Engine;
 use jiff::civil::Date;
-use store::{UsageFilter, UsageKey};
+use store::{USAGE_GROUP_COUNT_MAX, UsageFilter, UsageKey};
 
 use crate::Problem;
 use crate::dto::{ProblemItemDto, UsageReportDto};
 use crate::query::{InQuery, QueryReader, QueryWords};
-
-/// Most groups of one answer: some MiB of JSON. Names of models come from callers, so the number of groups has no bound
-/// of its own.
-const GROUP_COUNT_MAX: usize = 10_000;
 
 /// What is summed up, and by what.
 pub(crate) struct UsageQuery {
@@ -81,8 +77,8 @@ pub(crate) async fn show_usage(
     InQuery(query): InQuery<UsageQuery>,
 ) -> Result<Json<UsageReportDto>, Problem> {
     let rows = engine.store().usage_by(query.filter, query.keys.clone()).await?;
-    if rows.len() > GROUP_COUNT_MAX {
-        let message = format!("there are {} groups, more than {GROUP_COUNT_MAX}", rows.len());
+    if rows.len() > USAGE_GROUP_COUNT_MAX {
+        let message = format!("there are more than {USAGE_GROUP_COUNT_MAX} groups");
         let item = ProblemItemDto::at("query", message)
             .with_hint("name fewer keys in `by`, or fewer days in `since` and `until`");
         return Err(Problem::invalid(vec![item]));

@@ -87,3 +87,24 @@ async fn a_provider_that_cannot_be_reached_is_a_problem_of_its_models() {
     let host = Host::set_up(Setup::asking(provider)).await;
     host.get("/api/v2/providers/local/models").await.refused(503, "model_unavailable");
 }
+
+#[tokio::test]
+async fn a_check_costs_something_and_is_recorded() {
+    let server = ModelServer::start().await;
+    let mut provider = served_by(&server);
+    provider.limits.requests_per_minute = Some(60);
+    let host = Host::set_up(Setup::asking(provider)).await;
+    let shown = host.get("/api/v2/providers").await.json();
+    assert_eq!(shown["items"][0]["limits"]["requests_per_minute"], 60);
+    let name = shown["items"][0]["name"].as_str().unwrap().to_owned();
+    let checked = host.post(&format!("/api/v2/providers/{name}/check"), json!({})).await.json();
+    assert_eq!(checked["ok"], true, "{checked}");
+
+    let calls = host.get("/api/v2/llm-calls?client_id=providers%20check").await.json();
+    let [call] = calls["items"].as_array().unwrap().as_slice() else { panic!("{calls}") };
+    assert_eq!((&call["label"], &call["status"]), (&json!("check"), &json!("answered")));
+    assert!(call["usage"]["output_tokens"].as_u64().unwrap() > 0);
+    let usage = host.get("/api/v2/usage").await.json();
+    assert_eq!(usage["total"]["calls"], 1);
+    assert_eq!(usage["total"]["cost"], call["cost"]);
+}

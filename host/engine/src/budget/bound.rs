@@ -1,7 +1,7 @@
 //! One bound on tokens or money: whether a question fits, and the words for one that does not.
+use domain::Digest;
 use domain::model::{ModelError, ModelErrorKind};
-use domain::run::{Allowance, BudgetBound, BudgetScope, BudgetUnit};
-use domain::{Digest, StageIdx};
+use domain::run::{BudgetBound, BudgetScope, BudgetUnit};
 use gateway::Route;
 
 use super::quote::{NoRoom, Quote};
@@ -10,6 +10,8 @@ use super::quote::{NoRoom, Quote};
 #[derive(Debug, Clone)]
 pub(super) struct Bound {
     pub(super) bound: BudgetBound,
+    /// What the setting itself allows: a grant allows as much again.
+    pub(super) base: u64,
     /// The setting that it comes from.
     pub(super) setting: String,
 }
@@ -42,6 +44,18 @@ impl Bound {
         quote.output_room(*unit, max.saturating_sub(*used).saturating_sub(held))
     }
 
+    /// The same for an answer that is not to be cut below what it needs, if anybody minds: where as much again would give
+    /// it more, a person is asked instead. An answer that needs more than the whole budget gives is cut to what is left
+    /// while that is half of the whole: a grant that is off by an estimate must not lead to the next question at once.
+    pub(super) fn uncut_room(&self, quote: &Quote, needed: Option<u32>) -> Result<u64, NoRoom> {
+        let room = self.room(quote, 0)?;
+        let whole = quote.output_room(self.bound.unit, self.base).unwrap_or(0);
+        match needed {
+            Some(needed) if room < u64::from(needed).min(whole / 2) => Err(NoRoom::Exhausted),
+            Some(_) | None => Ok(room),
+        }
+    }
+
     pub(super) fn refused(&self, why: NoRoom, quote: &Quote, route: &Route) -> Refused {
         match why {
             NoRoom::Exhausted => {
@@ -50,6 +64,18 @@ impl Bound {
             }
             NoRoom::Unpriced => Refused::Unpriced(self.price_unknown(route)),
         }
+    }
+
+    /// For a question that would fit if so much were not held for open calls.
+    pub(super) fn refused_for_now(&self, held: u64) -> Refused {
+        let BudgetBound { unit, max, used, .. } = &self.bound;
+        let [max, used, held] = [*max, *used, held].map(|number| amount(*unit, number));
+        let setting = &self.setting;
+        let message = format!(
+            "`{setting}` allows {max} a day (UTC), {used} are used, and {held} are held for calls that are still open: none of them ended in time; ask again when they have, or raise `{setting}` in `stagewright.yaml`"
+        );
+        let error = ModelError { kind: ModelErrorKind::BudgetExhausted, message };
+        Refused::Exceeded { bound: self.bound.clone(), error }
     }
 
     /// Whether so many percent are used.
@@ -100,22 +126,6 @@ impl Bound {
         let (max, used) = (amount(*unit, *max), amount(*unit, *used));
         tracing::warn!("`{}` is nearly used up: {used} of {max}", self.setting);
     }
-}
-
-/// A bound with what was allowed on top of it: each allowance is as much again as the bound itself.
-pub(super) fn with_allowances(
-    base: u64,
-    (scope, unit): (&BudgetScope, BudgetUnit),
-    stage: StageIdx,
-    allowances: &[Allowance],
-) -> u64 {
-    let is_for = |allowance: &&Allowance| {
-        allowance.scope == *scope
-            && allowance.unit == unit
-            && (allowance.scope != BudgetScope::Stage || allowance.stage == stage)
-    };
-    let granted = allowances.iter().filter(is_for).count() as u64;
-    base.saturating_mul(granted.saturating_add(1))
 }
 
 /// What a decision about a budget is bound to: the digest over its canonical text.

@@ -10,15 +10,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::run::{Allowance, BudgetBound, BudgetScope, BudgetUnit};
-use domain::{StageIdx, Timestamp};
+use domain::Timestamp;
+use domain::run::{BudgetBound, BudgetScope, BudgetUnit};
 use gateway::Route;
 use store::{CallAnswered, DaySpent, Store};
 use tokio::sync::Notify;
 
-use super::bound::{Bound, with_allowances};
-use super::quote::NoRoom;
-use super::{Amount, Quote, Refused, UNSAID_ANSWER_TOKENS};
+use super::bound::Bound;
+use super::{Amount, DayGrant, Quote, Refused, UNSAID_ANSWER_TOKENS};
 use crate::{DayBudget, DayBudgets, Error};
 
 const DAY_MS: i64 = 86_400_000;
@@ -47,20 +46,16 @@ struct Scoped {
     by_provider: HashMap<String, Amount>,
 }
 
-/// The stage that asks, and what its run was allowed; nothing for a chat.
-pub(crate) type OfRun<'a> = (StageIdx, &'a [Allowance]);
-
-/// For what belongs to no run.
-pub(crate) const NO_RUN: OfRun<'static> = (StageIdx(0), &[]);
-
 /// A question that is to be asked.
 pub(crate) struct DayAsk<'a> {
     /// Who is to be asked, and who instead.
     pub(crate) routes: &'a [(Route, Quote)],
     /// Longest answer, in tokens, as far as anybody bounds it.
     pub(crate) max_tokens: Option<u32>,
-    /// What the run was allowed on top of budgets, for itself only.
-    pub(crate) of_run: OfRun<'a>,
+    /// Tokens that the answer is not to be cut below; `None`: it may be cut.
+    pub(crate) needed: Option<u32>,
+    /// What the run was allowed on top of budgets, for itself only; nothing for a chat.
+    pub(crate) grants: &'a [DayGrant],
 }
 
 /// What may be used by one call. Given back when it is dropped.
@@ -139,7 +134,7 @@ impl DayLedger {
 
     fn try_hold(self: &Arc<Self>, ask: &DayAsk<'_>, now: Timestamp) -> Result<Held, NotHeld> {
         let mut state = self.state(now);
-        let bounds_of = |route: &Route| self.bounds(&state, &route.provider, ask.of_run);
+        let bounds_of = |route: &Route| self.bounds(&state, &route.provider, ask.grants);
         let is_bound = |(route, quote): &(Route, Quote)| {
             bounds_of(route).iter().any(|bound| bound.room(quote, 0) != Ok(u64::MAX))
         };
@@ -147,18 +142,19 @@ impl DayLedger {
         let (route, quote) = ask.routes.first().expect("somebody is to be asked");
         let bounds = bounds_of(route);
         let mut max_tokens = ask.max_tokens.unwrap_or(UNSAID_ANSWER_TOKENS);
+        let needed = ask.needed.map(|needed| needed.min(max_tokens));
         for bound in &bounds {
             let refused = |why| NotHeld::Refused(bound.refused(why, quote, route));
-            let room = bound.room(quote, 0).map_err(refused)?;
+            let room = bound.uncut_room(quote, needed).map_err(refused)?;
             max_tokens = max_tokens.min(u32::try_from(room).unwrap_or(u32::MAX));
         }
+        let held = |bound: &Bound| state.held.of(&bound.bound.scope).of(bound.bound.unit);
         let fits = |bound: &Bound, quote: &Quote| {
-            let held = state.held.of(&bound.bound.scope).of(bound.bound.unit);
-            let room = bound.room(quote, held);
+            let room = bound.room(quote, held(bound));
             room.is_ok_and(|room| room >= u64::from(max_tokens))
         };
         if let Some(bound) = bounds.iter().find(|bound| !fits(bound, quote)) {
-            return Err(NotHeld::Busy(bound.refused(NoRoom::Exhausted, quote, route)));
+            return Err(NotHeld::Busy(bound.refused_for_now(held(bound))));
         }
         let may_be_asked = |(idx, (route, quote)): &(usize, &(Route, Quote))| {
             *idx == 0 || bounds_of(route).iter().all(|bound| fits(bound, quote))
@@ -179,20 +175,20 @@ impl DayLedger {
     pub(crate) fn nearly_used(
         &self,
         provider: &str,
-        of_run: OfRun<'_>,
+        grants: &[DayGrant],
         now: Timestamp,
     ) -> Vec<BudgetBound> {
         let Some(percent) = self.budgets.warn_percent.filter(|_| !self.is_unbounded()) else {
             return Vec::new();
         };
         let state = self.state(now);
-        let bounds = self.bounds(&state, provider, of_run);
+        let bounds = self.bounds(&state, provider, grants);
         let nearly_used = bounds.into_iter().filter(|bound| bound.is_nearly_used(percent));
         nearly_used.map(|bound| bound.bound).collect()
     }
 
     /// Counts what a call used, and says so in the log where a budget gets nearly used up by it.
-    fn count(&self, answer: &CallAnswered) {
+    pub(crate) fn count(&self, answer: &CallAnswered) {
         let used = Amount::of_call(answer);
         let mut state = self.state(answer.at);
         if day(answer.at) < state.day {
@@ -201,7 +197,7 @@ impl DayLedger {
         let by_provider = [(answer.provider.clone(), used)];
         state.used.change(&used, &by_provider, Amount::plus);
         let Some(percent) = self.budgets.warn_percent else { return };
-        for bound in self.bounds(&state, &answer.provider, NO_RUN) {
+        for bound in self.bounds(&state, &answer.provider, &[]) {
             let key = (bound.bound.scope.clone(), bound.bound.unit);
             if bound.is_nearly_used(percent) && state.warned.insert(key) {
                 bound.say_nearly_used();
@@ -210,7 +206,7 @@ impl DayLedger {
     }
 
     /// The bounds of a day for a provider, with what is used of them.
-    fn bounds(&self, state: &State, provider: &str, (stage, allowances): OfRun<'_>) -> Vec<Bound> {
+    fn bounds(&self, state: &State, provider: &str, grants: &[DayGrant]) -> Vec<Bound> {
         let mut bounds = Vec::new();
         let mut add = |budget: &DayBudget, scope: &BudgetScope, settings: &str| {
             let units = [
@@ -218,11 +214,11 @@ impl DayLedger {
                 (BudgetUnit::NanoUsd, "day_usd", budget.nano_usd),
             ];
             for (unit, setting, max) in units {
-                let Some(max) = max else { continue };
-                let max = with_allowances(max, (scope, unit), stage, allowances);
+                let Some(base) = max else { continue };
+                let max = DayGrant::raised(base, (scope, unit), state.day, grants);
                 let used = state.used.of(scope).of(unit);
                 let bound = BudgetBound { scope: scope.clone(), unit, max, used };
-                bounds.push(Bound { bound, setting: format!("{settings}.{setting}") });
+                bounds.push(Bound { bound, base, setting: format!("{settings}.{setting}") });
             }
         };
         add(&self.budgets.all, &BudgetScope::Day, "budgets");
@@ -316,6 +312,7 @@ fn amount(spent: DaySpent) -> Amount {
     Amount { tokens: spent.tokens, nano_usd: spent.cost_nano_usd }
 }
 
-fn day(at: Timestamp) -> i64 {
+/// Days since 1970.
+pub(super) fn day(at: Timestamp) -> i64 {
     at.as_unix_ms().div_euclid(DAY_MS)
 }

@@ -105,7 +105,8 @@ impl Attempted {
             max_tokens = its_max;
             routes.push((other, quote));
         }
-        let admitted = self.within_days(asking, routes, max_tokens).await?;
+        let needed = asking.budget.needed(request.options.max_tokens);
+        let admitted = self.within_days(asking, routes, (max_tokens, needed)).await?;
         Ok(Admitted { alternatives: [admitted.alternatives, unknown].concat(), ..admitted })
     }
 
@@ -113,14 +114,15 @@ impl Attempted {
         &self,
         asking: &Asking,
         routes: Vec<(Route, Quote)>,
-        max_tokens: Option<u32>,
+        (max_tokens, needed): (Option<u32>, Option<u32>),
     ) -> Result<Admitted, Refused> {
         let days = &self.engine.days;
         let begun = Instant::now();
         let (held, max_tokens) = if days.is_unbounded() {
             (None, max_tokens)
         } else {
-            let ask = DayAsk { routes: &routes, max_tokens, of_run: asking.budget.of_run() };
+            let grants = asking.budget.day_grants();
+            let ask = DayAsk { routes: &routes, max_tokens, needed, grants };
             let now = || self.engine.parts.clock.now();
             let Held { hold, max_tokens, routes } =
                 days.hold(&ask, now, self.call_time_max()).await?;

@@ -188,7 +188,7 @@ impl Attempted {
             hold.settle(&answer);
         }
         let warned = match kept {
-            Ok(()) => self.warn(asking).await,
+            Ok(()) => self.warn(asking, &answer.provider).await,
             Err(error) => Err(error),
         };
         match warned {

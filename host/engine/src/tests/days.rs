@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 use domain::model::ModelErrorKind;
+use domain::plan::Plan;
 use domain::run::Status;
 use futures_util::future::join_all;
 use model_server::{Behavior as Server, ModelServer};
@@ -153,4 +154,68 @@ async fn what_the_cache_answers_counts_nothing() {
     assert_eq!(rows.len(), 21);
     assert_eq!(rows[20].source, store::AnswerSource::Cache);
     assert_eq!(rows[20].cost_nano_usd, Some(0));
+}
+
+#[tokio::test]
+async fn a_call_over_midnight_counts_to_the_day_on_which_it_ends() {
+    let server = ModelServer::start().await;
+    server.otherwise(Server::text("word ".repeat(80)));
+    let setup = Setup { budgets: all(tokens(120)), ..Setup::asking(&server) };
+    let host = Host::start_with(setup, &[]).await;
+    server.hold();
+    let midnight = async {
+        server.wait_for_requests(1).await;
+        host.clock.advance(Duration::from_secs(24 * 3_600));
+        server.release();
+    };
+    let (outcome, ()) = tokio::join!(host.engine.chat_whole(chat("bees")), midnight);
+    outcome.unwrap();
+
+    assert!(spent(&host).await > 60);
+    exhausted(host.engine.chat_whole(chat(&"bees and wasps ".repeat(20))).await);
+    let host = host.restart().await;
+    exhausted(host.engine.chat_whole(chat(&"bees and wasps ".repeat(20))).await);
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn who_waits_in_vain_for_open_calls_is_told_that_they_hold_the_rest() {
+    let server = ModelServer::start().await;
+    let setup = Setup { budgets: all(tokens(120)), ..Setup::asking(&server) };
+    let host = Host::start_with(setup, &[SINGLE]).await;
+    server.hold();
+    let impatient = |plan: &mut Plan| {
+        plan.stages[0].model.call_time_ms_max = Some(50);
+        plan.stages[0].model.max_tokens = Some(50);
+    };
+    let waiting = async {
+        server.wait_for_requests(1).await;
+        let run = host.submit_changed("single", impatient).await;
+        host.reaches(&run, Status::Failed).await;
+        server.release();
+        host.fault(&run).await
+    };
+    let ask = short("bees and some more bees");
+    let (outcome, (code, message)) = tokio::join!(host.engine.chat_whole(ask), waiting);
+    outcome.unwrap();
+    assert_eq!(code, "budget_exhausted");
+    assert!(message.contains("0 tokens are used"), "{message}");
+    assert!(message.contains("are held for calls that are still open"), "{message}");
+}
+
+#[tokio::test]
+async fn what_a_canceled_chat_held_is_free_again() {
+    let server = ModelServer::start().await;
+    let setup = Setup { budgets: all(tokens(200)), ..Setup::asking(&server) };
+    let host = Host::start_with(setup, &[]).await;
+    server.hold();
+    for count in 1..=3 {
+        tokio::select! {
+            outcome = host.engine.chat_whole(short("bees")) => panic!("{outcome:?}"),
+            () = server.wait_for_requests(count) => {}
+        }
+        server.wait_for_abandoned(count).await;
+    }
+    server.release();
+    host.engine.chat_whole(short("bees")).await.unwrap();
 }

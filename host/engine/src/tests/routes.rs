@@ -90,3 +90,26 @@ async fn who_watches_is_told_that_a_question_is_asked_again_and_why() {
     assert!(cause.contains("503"), "{cause}");
     assert_eq!(host.calls().await[0].timing.unwrap().tries, 2);
 }
+
+#[tokio::test]
+async fn a_run_warns_of_the_budget_of_who_answered_instead() {
+    let down = ModelServer::start().await;
+    down.otherwise(Server::status(503, "down for the night"));
+    let up = ModelServer::start().await;
+    up.otherwise(Server::text("word ".repeat(80)));
+    let mut setup = Setup::asking(&down);
+    setup.providers.push(provider("other", &up));
+    let budget = crate::DayBudget { tokens: Some(5_000), nano_usd: None };
+    setup.budgets.by_provider.insert("other".to_owned(), budget);
+    setup.budgets.warn_percent = Some(1);
+    let host = Host::start_with(setup, &[SINGLE]).await;
+    let change = |plan: &mut Plan| {
+        with_alternatives(plan);
+        plan.stages[0].model.max_tokens = Some(200);
+    };
+    let run = host.submit_changed("single", change).await;
+    host.reaches(&run, Status::Completed).await;
+    let journal = host.journal(&run).await;
+    assert!(journal.contains("budget_warned 0 provider_day"), "{journal}");
+    host.check_projections(&run).await;
+}

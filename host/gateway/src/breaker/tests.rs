@@ -109,3 +109,35 @@ async fn with_a_count_of_0_it_never_opens() {
     }
     assert_eq!(state(&breaker), BreakerState::Closed { failure_count: 100 });
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_begins_to_be_answered_lets_others_in_and_counts_for_how_it_ends() {
+    let breaker = breaker(2);
+    fail(&breaker);
+    fail(&breaker);
+    tokio::time::advance(10 * SECOND).await;
+    let probe = admit(&breaker).unwrap();
+    assert!(probe.is_probe() && admit(&breaker).is_err());
+    assert!(probe.begun());
+    let other = admit(&breaker).unwrap();
+    assert!(!other.is_probe() && !other.begun(), "it is no news");
+    assert_eq!(state(&breaker), BreakerState::Closed { failure_count: 0 });
+    fail(&breaker);
+    assert!(!probe.begun(), "a second piece is no news");
+    assert_eq!(state(&breaker), BreakerState::Closed { failure_count: 1 });
+    probe.failed("broke off");
+    assert!(matches!(state(&breaker), BreakerState::Open { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_begins_late_opens_no_breaker_that_failed_again() {
+    let breaker = breaker(1);
+    let straggler = admit(&breaker).unwrap();
+    fail(&breaker);
+    tokio::time::advance(10 * SECOND).await;
+    let probe = admit(&breaker).unwrap();
+    assert!(!straggler.begun());
+    assert_eq!(state(&breaker), BreakerState::HalfOpen);
+    probe.failed("no route to host");
+    assert!(admit(&breaker).is_err());
+}

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::model::{Completion, ModelError};
 use tokio::sync::watch;
@@ -27,6 +28,8 @@ pub(crate) struct Ended {
     pub(crate) outcome: Result<Completion, ModelError>,
     pub(crate) route: Route,
     pub(crate) passed_over: Vec<PassedOver>,
+    /// The wait that there was no time for, if that is why it failed.
+    pub(crate) too_long_wait: Option<Duration>,
 }
 
 /// The part that somebody has in a call.

@@ -135,6 +135,13 @@ impl Line {
         admitted
     }
 
+    /// A model that began to answer a probe is one that answers.
+    pub(super) fn begun(&self, admission: &Admission) {
+        if admission.begun() && self.has_failed.swap(false, Ordering::Relaxed) {
+            self.meters.show_breaker(&self.breaker_state());
+        }
+    }
+
     pub(super) fn answered(&self, admission: Admission) {
         admission.succeeded();
         if self.has_failed.swap(false, Ordering::Relaxed) {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use domain::model::{FinishReason, ModelError, ModelErrorKind};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Call, after};
+use super::{Call, after, unanswered};
 use crate::cache::{Answer as Kept, Asked};
 use crate::question::{Delta, PassedOver, Route};
 use crate::server::in_words;
@@ -111,7 +111,8 @@ impl<'a> Call<'a> {
         match timeout_at(until, self.ask_server(server, until)).await {
             Ok(asked) => asked,
             Err(_) => {
-                let what = format!("did not answer within {}", in_words(call_time_max));
+                let what = unanswered(self.count_queue());
+                let what = format!("{what} within {}", in_words(call_time_max));
                 let cure = "try again later, or raise `model_call_s`";
                 let error = self.error(ModelErrorKind::Timeout, &what, cure);
                 self.close_open_try(Some(&error.message));

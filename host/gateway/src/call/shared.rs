@@ -46,7 +46,8 @@ impl<'a> Call<'a> {
             }
             match self.gateway.answers.flights.join(same_call) {
                 Joined::Follows(call) => {
-                    if let Some(ended) = call.ended().await {
+                    let ended = call.ended().await;
+                    if let Some(ended) = ended.filter(|ended| !self.can_wait_longer(ended)) {
                         return self.take_over(&ended);
                     }
                 }
@@ -56,9 +57,7 @@ impl<'a> Call<'a> {
                         return Ok(());
                     }
                     let outcome = self.asked_in_turn(configured, Some(asked)).await;
-                    if !self.is_hurried {
-                        leading.tell(|| self.for_followers(&outcome));
-                    }
+                    leading.tell(|| self.for_followers(&outcome));
                     return outcome;
                 }
             }
@@ -71,6 +70,12 @@ impl<'a> Call<'a> {
         let Some(kept) = self.gateway.answers.find(key) else { return false };
         self.hear_whole(kept.completion(), AnswerSource::Cache);
         true
+    }
+
+    /// The other call failed for want of time, and there is more of it here.
+    fn can_wait_longer(&self, ended: &Ended) -> bool {
+        let time_left = self.deadline.saturating_duration_since(Instant::now());
+        ended.outcome.is_err() && ended.too_long_wait.is_some_and(|wait| wait < time_left)
     }
 
     fn take_over(&mut self, ended: &Ended) -> Result<(), ModelError> {
@@ -112,6 +117,7 @@ impl<'a> Call<'a> {
             outcome: outcome.clone().map(|()| completion()),
             route: self.route.clone().into_owned(),
             passed_over: self.passed_over.clone(),
+            too_long_wait: self.too_long_wait,
         }
     }
 }

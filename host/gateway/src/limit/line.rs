@@ -138,6 +138,12 @@ impl Line {
         }
     }
 
+    pub(super) fn renew(&mut self, charge: &mut Charge, now: Instant) {
+        if self.counts_by_the_minute() {
+            self.window.renew(charge, now);
+        }
+    }
+
     pub(super) fn give_back(&mut self, charge: &Charge, now: Instant) {
         if self.counts_by_the_minute() {
             self.window.give_back(charge, now);

@@ -108,6 +108,12 @@ impl Window {
         }
     }
 
+    /// Counts from now on what was counted earlier.
+    pub(super) fn renew(&mut self, charge: &mut Charge, now: Instant) {
+        self.give_back(charge, now);
+        *charge = self.reserve(charge.tokens, now);
+    }
+
     /// When at most `count` requests of the log still count; `None`: they do already.
     pub(super) fn requests_down_to(&self, count: u64) -> Option<Instant> {
         self.down_to(self.requests, count, |slice| slice.requests)

@@ -1,14 +1,18 @@
 //! Whether a server works as configured: its list of models, then a chat of a few tokens.
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::model::{Message, ModelError, ModelErrorKind, ModelOptions, ModelRequest, Role};
+use domain::model::{
+    Completion, FinishReason, Message, ModelError, ModelErrorKind, ModelOptions, ModelRequest, Role,
+};
 use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::refusal::understand;
 use super::{Answer, Server, Try, in_words, transfer};
-use crate::question::{Checked, Delta};
+use crate::call::{self, in_ms};
+use crate::question::{CheckCall, Checked, Delta, Timing};
 
 /// Longest time for a whole check. A person waits for it; a reasoning model answers one word in a few seconds.
 const CHECK_TIME_MAX: Duration = Duration::from_secs(60);
@@ -49,7 +53,7 @@ impl Server {
         };
         let listing = timeout_at(deadline, self.listing()).await;
         let listing = listing.map_err(|_| too_late("list its models", time_max))??;
-        let request = check_request();
+        let request = Arc::new(check_request());
         let asked = Try {
             model,
             request: &request,
@@ -62,7 +66,7 @@ impl Server {
         tried
             .map_err(|_| too_late("answer", left))?
             .map_err(|failed| self.with_listed(failed.error, &listing))?;
-        let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let latency_ms = in_ms(started.elapsed());
         let answered_model = answer.model.take().unwrap_or_else(|| model.to_owned());
         let counted = answer.told_usage().output_tokens;
         let counted = counted.map(|count| format!(" with {count} tokens")).unwrap_or_default();
@@ -71,7 +75,21 @@ impl Server {
             self.base_url(),
             listing.says_of(model),
         );
-        Ok(Checked { model: answered_model, latency_ms, detail })
+        let timing = Timing {
+            queue_ms: 0,
+            first_token_ms: answer.first_token_at.map(|at| in_ms(at.duration_since(started))),
+            total_ms: latency_ms,
+            tries: answer.request_count,
+        };
+        let completion = Completion {
+            usage: call::used_by_size(&request, &answer),
+            content: answer.content,
+            finish_reason: answer.finish_reason.unwrap_or(FinishReason::Stop),
+            model: answered_model.clone(),
+            cost_nano_usd: None,
+        };
+        let call = Some(CheckCall { request, completion, timing });
+        Ok(Checked { model: answered_model, latency_ms, detail, call })
     }
 
     /// Asks for the list. A wrong key or a server that is not there is an error.

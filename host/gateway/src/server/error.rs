@@ -71,18 +71,27 @@ impl Server {
     }
 }
 
-/// The error with its causes: the outermost says little more than that something failed.
+/// The causes of an error: the outermost only say that something failed. Of a connection that was not made, the
+/// innermost says all there is to know.
 pub(super) fn chain(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut text = error.to_string();
+    let mut causes = vec![error.to_string()];
     let mut source = error.source();
     while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
+        causes.push(cause.to_string());
         source = cause.source();
+    }
+    if error.is_connect() {
+        return causes.pop().expect("there is the error itself");
+    }
+    let mut text = String::new();
+    for cause in causes {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
     }
     text
 }

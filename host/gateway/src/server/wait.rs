@@ -151,7 +151,11 @@ mod tests {
         let base = Duration::from_millis(500);
         for failed in 1..40 {
             let bound = (base * (1 << (failed - 1).min(10))).min(RANDOM_WAIT_MAX);
-            assert!(random(base, failed) <= bound);
+            let waits: Vec<Duration> = (0..64).map(|_| random(base, failed)).collect();
+            assert!(waits.iter().all(|wait| *wait <= bound));
+            // All of 64 in one half: once in some 10^19 runs.
+            assert!(waits.iter().any(|wait| *wait > bound / 2), "try {failed}: {waits:?}");
+            assert!(waits.iter().any(|wait| *wait < bound / 2), "try {failed}: {waits:?}");
         }
     }
 }

@@ -187,6 +187,51 @@ async fn who_waits_for_another_call_gets_its_error_too() {
 }
 
 #[tokio::test]
+async fn who_follows_and_can_wait_longer_does_not_get_an_error_for_want_of_time() {
+    let server = ModelServer::start().await;
+    let gateway = caching(&server);
+    server.hold();
+    server.push(Behavior::rate_limit("15"));
+    let with_time = |time_max| Question { time_max, ..cached(&gateway) };
+    let mut asking = JoinSet::new();
+    start(&mut asking, &gateway, with_time(Duration::from_secs(10)));
+    server.wait_for_requests(1).await;
+    start(&mut asking, &gateway, with_time(Duration::from_secs(11)));
+    start(&mut asking, &gateway, with_time(Duration::from_secs(60)));
+    settle().await;
+    server.release();
+    let asked = asking.join_all().await;
+    let failed: Vec<&str> =
+        asked.iter().filter(|asked| asked.answered.outcome.is_err()).map(Asked::code).collect();
+    assert_eq!(failed, ["model_rate_limited"; 2]);
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
+async fn an_alternatives_answer_is_for_all_who_follow() {
+    let (first, second) = (ModelServer::start().await, ModelServer::start().await);
+    let limits = gateway::Limits { requests_per_minute: Some(1), ..gateway::Limits::default() };
+    let providers = vec![
+        Provider { limits, ..provider(first.base_url()) },
+        Provider { name: "second".to_owned(), ..provider(second.base_url()) },
+    ];
+    let gateway = Gateway::open(Config { providers, ..Config::default() }).unwrap();
+    ask(&gateway, question(&gateway, ModelOptions::default())).await.completion();
+    let alternative = Route { provider: "second".to_owned(), model: MODEL.to_owned() };
+    let asking = || Question { alternatives: vec![alternative.clone()], ..cached(&gateway) };
+    second.hold();
+    let mut calls = JoinSet::new();
+    (0..3).for_each(|_| start(&mut calls, &gateway, asking()));
+    second.wait_for_requests(1).await;
+    settle().await;
+    second.release();
+    let sources: Vec<AnswerSource> =
+        calls.join_all().await.iter().map(|asked| asked.answered.source).collect();
+    let shared = sources.iter().filter(|source| **source == AnswerSource::SharedCall).count();
+    assert_eq!((shared, second.count()), (2, 1), "{sources:?}");
+}
+
+#[tokio::test]
 async fn another_takes_over_when_the_call_that_asks_is_stopped() {
     let server = ModelServer::start().await;
     let gateway = caching(&server);

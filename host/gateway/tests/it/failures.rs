@@ -1,9 +1,14 @@
 //! Refusals, broken answers and silence.
+use std::io;
+use std::net::SocketAddr;
+
 use domain::model::{ModelErrorKind, ModelOptions, UsageSource};
 use gateway::Provider;
 use model_server::{After, Answer, Behavior, ModelServer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::support::{SHORT, ask, ask_usual, gateway, gateway_to, provider, question};
+use crate::support::{LONG, SHORT, ask, ask_usual, gateway, gateway_to, provider, question};
 
 /// Asks once and says what came of it: the code, and how many requests it took.
 async fn outcome(behavior: Behavior) -> (&'static str, usize) {
@@ -87,6 +92,43 @@ async fn what_a_broken_answer_used_is_recorded() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_before_its_first_token_may_have_been_paid_and_is_recorded() {
+    let server = ModelServer::start().await;
+    let gateway = gateway_to(&server);
+    let stream = "text/event-stream";
+    for behavior in [
+        Behavior::raw_then(stream, ": thinking\n\n", After::Drop),
+        Behavior::raw(stream, "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n"),
+        Behavior::raw(stream, "data: {\"error\":{\"message\":\"engine failed\"}}\n\n"),
+    ] {
+        let shown = format!("{behavior:?}");
+        server.push(behavior);
+        let asked = ask_usual(&gateway).await;
+        assert_eq!(asked.code(), "model_unavailable", "{shown}");
+        let used = asked.answered.broken_off.expect(&shown).usage;
+        assert_eq!((used.source, used.output_tokens), (UsageSource::Estimated, Some(0)));
+        assert!(used.input_tokens > Some(10), "{used:?}");
+    }
+    server.push(Behavior::raw("text/html", "<html>welcome</html>"));
+    assert!(ask_usual(&gateway).await.answered.broken_off.is_none(), "no model worked on it");
+    assert_eq!(server.count(), 4);
+}
+
+#[tokio::test]
+async fn an_error_after_some_text_keeps_the_counts_that_were_told() {
+    let server = ModelServer::start().await;
+    let body = "data: {\"choices\":[{\"delta\":{\"content\":\"half \"}}],\
+                \"usage\":{\"prompt_tokens\":321,\"completion_tokens\":7}}\n\n\
+                data: {\"error\":{\"message\":\"engine failed\"}}\n\n";
+    server.push(Behavior::raw("text/event-stream", body));
+    let asked = ask_usual(&gateway_to(&server)).await;
+    let broken_off = asked.answered.broken_off.expect("a model worked on it");
+    let used = broken_off.usage;
+    assert_eq!((used.input_tokens, used.output_tokens), (Some(321), Some(7)));
+    assert_eq!((used.source, broken_off.content.as_str()), (UsageSource::Provider, "half "));
+}
+
+#[tokio::test]
 async fn a_server_that_never_begins_runs_into_the_first_token_bound() {
     let server = ModelServer::start().await;
     let bounded = Provider { first_token_time_max: SHORT, ..provider(server.base_url()) };
@@ -144,6 +186,53 @@ async fn a_line_without_end_is_cut_off() {
 async fn a_flood_of_an_error_page_is_not_read_to_its_end() {
     let asked = outcome(Behavior::status(400, "x".repeat(8 << 20))).await;
     assert_eq!(asked, ("model_rejected", 1));
+}
+
+#[tokio::test]
+async fn an_error_page_without_end_is_left_as_soon_as_enough_of_it_is_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let flood = async {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"}") {
+            assert_ne!(connection.read_buf(&mut read).await.unwrap(), 0, "the request ends");
+        }
+        let head = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
+        connection.write_all(head).await.unwrap();
+        // Ends when the other side has closed the connection.
+        while connection.write_all(&[b'x'; 16 << 10]).await.is_ok() {}
+    };
+    let gateway = gateway(provider(base_url));
+    let both = async { tokio::join!(ask_usual(&gateway), flood) };
+    let (asked, ()) = tokio::time::timeout(LONG / 2, both).await.expect("nobody reads on");
+    assert_eq!(asked.code(), "model_rejected");
+}
+
+/// A listener that takes no more connections, and the connections that fill it.
+async fn full_listener() -> io::Result<(TcpListener, Vec<TcpStream>)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let listener = socket.listen(1)?;
+    let address = listener.local_addr()?;
+    let mut connections = Vec::new();
+    while let Ok(connected) = tokio::time::timeout(SHORT, TcpStream::connect(address)).await {
+        connections.push(connected?);
+        assert!(connections.len() < 100, "the system bounds what waits to be accepted");
+    }
+    Ok((listener, connections))
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_connection_runs_into_the_bound_for_connecting() {
+    let (listener, _connections) = full_listener().await.unwrap();
+    let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let impatient =
+        Provider { connect_time_max: SHORT, tries_max: 2, ..provider(base_url.clone()) };
+    let asked = ask_usual(&gateway(impatient)).await;
+    assert_eq!((asked.code(), asked.answered.timing.tries), ("model_unavailable", 2));
+    assert!(asked.error().message.contains("cannot be reached"), "{:?}", asked.error());
+    assert!(asked.answered.broken_off.is_none(), "nothing was sent");
 }
 
 #[tokio::test]

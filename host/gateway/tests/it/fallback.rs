@@ -225,6 +225,35 @@ async fn a_model_that_answers_a_probe_is_asked_again() {
 }
 
 #[tokio::test]
+async fn a_long_answer_to_a_probe_keeps_nobody_away() {
+    let brief = |provider| {
+        let open_time = Duration::from_millis(1);
+        let breaker = Breaker { failure_count: 1, open_time, open_time_max: open_time };
+        Provider { breaker, ..one_try(provider) }
+    };
+    let two = Two::start(brief).await;
+    two.first.push(Behavior::status(500, ""));
+    two.first.push(Behavior::begun("a long story", After::Hang));
+    ask(&two.gateway, question(&two.gateway, ModelOptions::default())).await.error();
+    // The time for which it is left alone is what passes here.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let begun = tokio::sync::Notify::new();
+    let note = |_: Delta| begun.notify_one();
+    let probe = question(&two.gateway, ModelOptions::default());
+    let stop = probe.stop.clone();
+    let (probe, other) = tokio::join!(two.gateway.ask(probe, &note), async {
+        begun.notified().await;
+        let other = ask(&two.gateway, question(&two.gateway, ModelOptions::default())).await;
+        stop.cancel();
+        other
+    });
+    assert_eq!(probe.outcome.unwrap_err().kind, ModelErrorKind::Canceled);
+    assert!(other.answered.outcome.is_ok(), "{:?}", other.answered.outcome);
+    let breaker = &two.gateway.status()[0].models[0].breaker;
+    assert_eq!(*breaker, BreakerState::Closed { failure_count: 0 });
+}
+
+#[tokio::test]
 async fn refusals_and_stops_are_no_failures_of_the_model() {
     let two = Two::start(fragile).await;
     two.first.push(Behavior::error(400, "invalid_request_error", "no"));
@@ -256,4 +285,42 @@ async fn a_full_first_choice_is_a_reason_to_ask_somebody_else() {
     assert!(matches!(error.kind, ModelErrorKind::RateLimited { .. }), "{error:?}");
     assert!(error.message.contains("`requests_per_minute`"), "{}", error.message);
     two.check_counts(1, 1);
+}
+
+#[tokio::test]
+async fn the_answer_of_an_alternative_is_no_queue_time() {
+    let limits = Limits { requests_per_minute: Some(1), ..Limits::default() };
+    let two = Two::start(|provider| Provider { limits, ..provider }).await;
+    ask(&two.gateway, two.question()).await.completion();
+    two.second.hold();
+    let (asked, ()) = tokio::join!(ask(&two.gateway, two.question()), async {
+        two.second.wait_for_requests(1).await;
+        // Time itself is what is told here.
+        tokio::time::sleep(SHORT).await;
+        two.second.release();
+    });
+    let timing = asked.answered.timing;
+    assert_eq!(asked.answered.route, route(SECOND));
+    assert!(timing.total_ms >= 150 && timing.queue_ms + 150 <= timing.total_ms, "{timing:?}");
+    two.second.hold();
+    let mut hurried = two.question();
+    hurried.time_max = SHORT;
+    let asked = ask(&two.gateway, hurried).await;
+    assert!(asked.error().message.contains("did not answer within"), "{:?}", asked.error());
+}
+
+#[tokio::test]
+async fn silence_is_a_failure_and_a_call_does_not_go_on_once_its_model_is_left_alone() {
+    let hurried =
+        |provider| Provider { first_token_time_max: SHORT, tries_max: 5, ..fragile(provider) };
+    let two = Two::start(hurried).await;
+    two.first.push(Behavior::Hang);
+    two.first.otherwise(Behavior::status(500, "broken"));
+    ask(&two.gateway, question(&two.gateway, ModelOptions::default())).await.error();
+    let breaker = &two.gateway.status()[0].models[0].breaker;
+    assert_eq!(*breaker, BreakerState::Closed { failure_count: 1 });
+    let asked = ask(&two.gateway, question(&two.gateway, ModelOptions::default())).await;
+    assert!(asked.waits_ms().is_empty(), "{:?}", asked.waits_ms());
+    assert!(asked.error().message.contains("answered 500: broken"), "{:?}", asked.error());
+    two.check_counts(2, 0);
 }

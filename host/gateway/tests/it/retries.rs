@@ -74,6 +74,44 @@ async fn a_wait_until_a_date_is_honoured() {
 }
 
 #[tokio::test]
+async fn a_wait_of_nothing_and_one_until_a_past_date_are_replaced_by_a_wait_of_ours() {
+    for retry_after in ["0", "Wed, 21 Oct 2015 07:28:00 GMT"] {
+        let server = ModelServer::start().await;
+        server.otherwise(Behavior::rate_limit(retry_after));
+        // One in thousands of random waits is shorter than a millisecond.
+        let retry_wait = Duration::from_secs(10);
+        let gateway = gateway(Provider { retry_wait, ..provider(server.base_url()) });
+        let asked = question(&gateway, ModelOptions::default());
+        let stop = asked.stop.clone();
+        let waits = std::sync::Mutex::new(Vec::new());
+        let stop_at_retry = |delta| {
+            if let Delta::Retrying { wait_ms, .. } = delta {
+                waits.lock().unwrap().push(wait_ms);
+                stop.cancel();
+            }
+        };
+        gateway.ask(asked, &stop_at_retry).await.outcome.unwrap_err();
+        let waits = waits.into_inner().unwrap();
+        assert!(waits.len() == 1 && waits[0] > 0, "{retry_after}: {waits:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_without_any_time_asks_nobody() {
+    let server = ModelServer::start().await;
+    let gateway = gateway_to(&server);
+    // With a connection that is open already, a request is sent at the first opportunity.
+    ask_usual(&gateway).await.completion();
+    let mut hurried = question(&gateway, ModelOptions::default());
+    hurried.time_max = Duration::ZERO;
+    let asked = ask(&gateway, hurried).await;
+    assert_eq!((asked.code(), asked.answered.timing.tries), ("model_timeout", 0));
+    assert!(asked.error().message.contains("could not be asked within 0 s"), "{:?}", asked.error());
+    ask_usual(&gateway).await.completion();
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
 async fn a_wait_beyond_the_deadline_is_told_at_once() {
     let server = ModelServer::start().await;
     server.otherwise(Behavior::rate_limit("3600"));
@@ -155,6 +193,23 @@ async fn a_server_that_accepted_and_then_fell_silent_is_not_asked_again() {
     let used = asked.answered.broken_off.expect("an accepted prompt may have to be paid").usage;
     assert_eq!((used.source, used.output_tokens), (UsageSource::Estimated, Some(0)));
     assert!(used.input_tokens > Some(0));
+}
+
+#[tokio::test]
+async fn what_was_accepted_before_the_time_of_the_call_was_over_is_recorded() {
+    let server = ModelServer::start().await;
+    server.push(Behavior::raw_then("text/event-stream", ": thinking\n\n", After::Hang));
+    server.push(Behavior::Hang);
+    let gateway = gateway_to(&server);
+    for was_accepted in [true, false] {
+        let mut hurried = question(&gateway, ModelOptions::default());
+        hurried.time_max = SHORT;
+        let asked = ask(&gateway, hurried).await;
+        assert_eq!(asked.code(), "model_timeout");
+        let used = asked.answered.broken_off.map(|broken_off| broken_off.usage);
+        assert_eq!(used.is_some(), was_accepted, "{used:?}");
+        assert!(used.is_none_or(|used| used.input_tokens > Some(10)), "{used:?}");
+    }
 }
 
 #[tokio::test]

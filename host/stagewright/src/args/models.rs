@@ -39,7 +39,7 @@ pub(crate) struct CallsList {
     #[arg(long)]
     pub(crate) stage: Option<String>,
     /// Only those that are in this state.
-    #[arg(long, value_name = "STATUS")]
+    #[arg(long, value_name = "STATUS", value_parser = ["open", "answered", "failed", "canceled"])]
     pub(crate) status: Option<String>,
     /// Only those of this provider.
     #[arg(long, value_name = "NAME")]
@@ -72,8 +72,14 @@ pub(crate) struct CallsList {
 /// What `usage` sums up.
 #[derive(Debug, Args)]
 pub(crate) struct Usage {
-    /// By what it is summed up: `day`, `provider`, `model`, `stage`, `mode`, in any order.
-    #[arg(long, value_name = "KEYS", default_value = "day", value_delimiter = ',')]
+    /// By what it is summed up, in any order.
+    #[arg(
+        long,
+        value_name = "KEYS",
+        default_value = "day",
+        value_delimiter = ',',
+        value_parser = ["day", "provider", "model", "stage", "mode"]
+    )]
     pub(crate) by: Vec<String>,
     /// The first day (`YYYY-MM-DD`, UTC).
     #[arg(long, value_name = "DAY")]

@@ -1,5 +1,7 @@
 //! `calls`: the records of model calls, of runs, chats and clients alike.
-use control_api::dto::{AnswerSourceDto, CallDetailDto, CallDto, CostDto, TextsDto};
+use control_api::dto::{
+    AnswerSourceDto, CallDetailDto, CallDto, CallUsageDto, CostDto, TextsDto, UsedBeforeDto,
+};
 use serde::Serialize;
 
 use super::runs::{page_query, say_more};
@@ -39,6 +41,7 @@ async fn list(session: &Session<'_>, asked: CallsList) -> Result<Exit, Error> {
     }
     if calls.items.is_empty() {
         session.output.note("no model calls");
+        say_more(session, calls.next_cursor.as_deref());
         return Ok(Exit::Done);
     }
     let rows: Vec<Vec<String>> = calls.items.iter().map(row).collect();
@@ -54,12 +57,17 @@ fn row(call: &CallDto) -> Vec<String> {
         render::time(&call.started_at),
         whose(call),
         status(call),
-        format!("{}/{}", call.provider, call.model),
+        asked(call),
         number(call.usage.input_tokens),
         number(call.usage.output_tokens),
         call.total_ms.map(render::duration).unwrap_or_default(),
         cost(call),
     ]
+}
+
+/// Who was asked: `--model` finds it by this name, and `usage` sums up by it.
+fn asked(call: &CallDto) -> String {
+    format!("{}/{}", call.provider, call.asked_model)
 }
 
 /// What the call belongs to, in a few words.
@@ -89,7 +97,7 @@ fn row_in_run(call: &CallDto) -> Vec<String> {
         number(call.attempt.map(u64::from)),
         number(call.ordinal.map(u64::from)),
         status(call),
-        format!("{}/{}", call.provider, call.model),
+        asked(call),
         number(call.usage.input_tokens),
         number(call.usage.output_tokens),
         call.total_ms.map(render::duration).unwrap_or_default(),
@@ -105,9 +113,14 @@ fn cost(call: &CallDto) -> String {
     match &call.cost {
         Some(CostDto { usd, .. }) => format!("${usd}"),
         // A call without an end has no cost yet; one that has ended cost something that is not known.
-        None if call.ended_at.is_some() => "unknown".to_owned(),
+        None if call.ended_at.is_some() && is_used(&call.usage) => "unknown".to_owned(),
+        // Neither has one that was refused before anybody was asked.
         None => String::new(),
     }
+}
+
+fn is_used(usage: &CallUsageDto) -> bool {
+    usage.input_tokens.is_some() || usage.output_tokens.is_some()
 }
 
 fn status(call: &CallDto) -> String {
@@ -173,7 +186,14 @@ fn facts(call: &CallDto) -> Vec<(&'static str, String)> {
     vec![
         ("call", call.call_id.clone()),
         ("status", status(call)),
-        ("model", format!("{}/{}", call.provider, call.model)),
+        ("model", asked(call)),
+        (
+            "answered as",
+            Some(&call.model)
+                .filter(|model| **model != call.asked_model)
+                .cloned()
+                .unwrap_or_default(),
+        ),
         ("instead", or_empty(&call.fallback_reason)),
         ("run", or_empty(&call.run_id)),
         ("stage", or_empty(&call.stage)),
@@ -187,7 +207,15 @@ fn facts(call: &CallDto) -> Vec<(&'static str, String)> {
         ("requests", number(call.tries.map(u64::from))),
         ("tokens", joined(tokens.flatten().collect())),
         ("cost", cost(call)),
+        ("before", call.used_before.as_ref().map(used_before).unwrap_or_default()),
     ]
+}
+
+/// What is to be paid beside the answer that counts.
+fn used_before(before: &UsedBeforeDto) -> String {
+    let times = render::counted(before.times, "time", "times");
+    let tokens = render::tokens(before.usage.input_tokens, before.usage.output_tokens);
+    format!("broken off {times}: {tokens}, {}", render::cost(before.cost.as_ref()))
 }
 
 fn say_texts(session: &Session<'_>, detail: &CallDetailDto) {

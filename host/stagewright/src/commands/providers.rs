@@ -173,11 +173,8 @@ fn hint_at_a_terminal(check: &ProviderCheckDto) -> Option<String> {
         "model_not_found" => {
             Some(format!("choose one of those that `stagewright providers models {name}` lists"))
         }
-        "model_quota_exhausted" => {
-            Some("add credit at the provider, or choose another provider".to_owned())
-        }
-        // What went wrong says what to look at. A command of the API would be of no use here.
-        "model_unavailable" => Some("correct that, then check again".to_owned()),
+        // What went wrong says what to do, which is to correct something, to pay, or only to wait.
+        "model_quota_exhausted" | "model_unavailable" => None,
         _ => check.hint.clone().filter(|hint| !hint.contains("/api/")),
     }
 }

@@ -119,7 +119,11 @@ macro_rules! counted_of_calls {
     () => {
         concat!(
             "SELECT ",
-            counted!("1", "c.source <> 'provider'", "c.status <> 'answered'"),
+            counted!(
+                "1",
+                "c.source <> 'provider' AND c.status = 'answered'",
+                "c.status <> 'answered'"
+            ),
             " FROM llm_calls c WHERE c.ended_at IS NOT NULL "
         )
     };
@@ -202,10 +206,11 @@ macro_rules! clear_empty {
 const CLEAR_EMPTY: &str =
     clear_empty!(concat!("day = ", day!("(SELECT ended_at FROM llm_calls WHERE seq = ?1)")));
 const CLEAR_ALL_EMPTY: &str = clear_empty!("TRUE");
+/// A call that is open ended with its host, nobody knows when.
 const KEEP_BEFORE: &str = "INSERT INTO llm_calls_before (call_seq, run_id, stage_key, provider,
     model, ended_at, total_ms, input_tokens, output_tokens, cached_tokens, cache_write_tokens,
     reasoning_tokens, usage_source, cost_nano_usd)
-    SELECT seq, run_id, stage_key, provider, model, ended_at, total_ms, input_tokens,
+    SELECT seq, run_id, stage_key, provider, model, COALESCE(ended_at, started_at), total_ms, input_tokens,
     output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, usage_source,
     cost_nano_usd FROM llm_calls WHERE seq = ?1";
 
@@ -231,6 +236,13 @@ pub(super) fn move_before(db: &Connection, seq: i64) -> Result<(), Error> {
     Ok(())
 }
 
+/// Notes that a call is about to be asked again whose host died: what it had used is not known and counts nothing, but
+/// that it was asked is no secret.
+pub(super) fn note_before(db: &Connection, seq: i64) -> Result<(), Error> {
+    db.prepare_cached(KEEP_BEFORE)?.execute([seq])?;
+    Ok(())
+}
+
 /// Makes the table again. After the runs, which know their modes.
 pub(crate) fn rebuild(db: &Connection) -> Result<(), Error> {
     db.execute("DELETE FROM usage_days", [])?;
@@ -239,6 +251,10 @@ pub(crate) fn rebuild(db: &Connection) -> Result<(), Error> {
     db.execute(CLEAR_ALL_EMPTY, [])?;
     Ok(())
 }
+
+/// Most groups of usage that are given whole: some MiB. Names of models come from callers, so that the number of groups
+/// has no bound of its own.
+pub const USAGE_GROUP_COUNT_MAX: usize = 10_000;
 
 /// Groups by as many columns as are asked for; the others are one NULL.
 const BY: &str = concat!(
@@ -252,7 +268,7 @@ const BY: &str = concat!(
     WHERE day >= :since AND (:until IS NULL OR day <= :until)
     AND (:provider IS NULL OR provider = :provider) AND (:model IS NULL OR model = :model)
     AND (:stage IS NULL OR stage_key = :stage) AND (:mode IS NULL OR mode = :mode)
-    GROUP BY 1, 2, 3, 4, 5"
+    GROUP BY 1, 2, 3, 4, 5 LIMIT :limit"
 );
 const OF_DAY: &str = concat!(
     "SELECT ",
@@ -266,7 +282,8 @@ const OF_DAY: &str = concat!(
 #[cfg(test)]
 pub(super) const LOOKUPS: [&str; 5] = [ADD, ADD_BEFORE, TAKE, CLEAR_EMPTY, OF_DAY];
 
-/// What calls used up, in the order of the keys. Without keys: one row, the sum of all.
+/// What calls used up, in the order of the keys. Without keys: one row, the sum of all. More than
+/// [`USAGE_GROUP_COUNT_MAX`] rows say that there are more groups than are given.
 pub(crate) fn usage_by(
     db: &Connection,
     filter: &UsageFilter,
@@ -285,6 +302,7 @@ pub(crate) fn usage_by(
         ":model": filter.model,
         ":stage": filter.stage.as_ref().map(StageKey::as_str),
         ":mode": filter.mode,
+        ":limit": USAGE_GROUP_COUNT_MAX + 1,
     })?;
     let mut usage = Vec::new();
     while let Some(row) = rows.next()? {

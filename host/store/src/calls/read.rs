@@ -3,7 +3,7 @@ use domain::model::{Completion, FinishReason, ModelError, ModelRequest, Usage};
 use domain::{CallId, Digest, RunId, StageKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{AnswerSource, CallOrigin, CallTiming};
+use super::{AnswerSource, CallOrigin, CallTiming, UsedBefore, sums};
 use crate::column::{parsed, parsed_or_none, time, time_or_none, word};
 use crate::record::{model_error_kind, usage_source_of};
 use crate::{Error, record};
@@ -71,6 +71,8 @@ pub struct CallRow {
     pub usage: Option<Usage>,
     pub cost_nano_usd: Option<u64>,
     pub error: Option<ModelError>,
+    /// What it had used when it was asked before; `None`: it was asked once. Not told where a replay reads it.
+    pub used_before: Option<UsedBefore>,
 }
 
 /// A model call with its texts.
@@ -188,9 +190,22 @@ pub(crate) fn last_model(
 }
 
 pub(crate) fn one(db: &Connection, call: &CallId) -> Result<Option<CallDetail>, Error> {
+    // One moment of the database, as for a list.
+    let db = &*db.unchecked_transaction()?;
     let mut statement = db.prepare_cached(ONE)?;
     let mut rows = statement.query([call.as_str()])?;
-    rows.next()?.map(read_detail).transpose()
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let mut detail = read_detail(row)?;
+    add_used_before(db, row.get("seq")?, &mut detail.row)?;
+    Ok(Some(detail))
+}
+
+/// Adds to a row what its call had used before.
+pub(super) fn add_used_before(db: &Connection, seq: i64, call: &mut CallRow) -> Result<(), Error> {
+    if let CallOrigin::Stage { run, .. } = &call.origin {
+        call.used_before = sums::used_before(db, run, seq)?;
+    }
+    Ok(())
 }
 
 fn read_detail(row: &Row<'_>) -> Result<CallDetail, Error> {
@@ -226,6 +241,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<CallRow> {
         usage: read_usage(row)?,
         cost_nano_usd: row.get("cost_nano_usd")?,
         error: read_error(row)?,
+        used_before: None,
     })
 }
 

@@ -3,7 +3,7 @@
 //! Sums are whole numbers: SQLite adds the upper and the lower halves of a column apart, so that no sum overflows, and
 //! none is rounded as a floating point number would be.
 use domain::{RunId, StageKey};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, params};
 
 use crate::Error;
 use crate::column::parsed;
@@ -34,6 +34,16 @@ pub struct UsageSum {
     /// `None` if the price of anything that was used is not known.
     pub cost_nano_usd: Option<u64>,
     pub model_wait_ms: u64,
+}
+
+/// What a call had used when it was asked before and ended without an answer. Its row tells of the last time alone, so
+/// that rows and this together are what was paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsedBefore {
+    /// How often. Times that a host did not live to see the end of are among them.
+    pub times: u64,
+    /// What it used, as far as is known. It counts no calls: the row of the call does.
+    pub sum: UsageSum,
 }
 
 impl Default for UsageSum {
@@ -99,7 +109,8 @@ pub(super) use sum_columns;
 /// The calls of a run, and what they had used before they were asked again.
 macro_rules! of_run {
     () => {
-        "(SELECT stage_key, 1 AS calls, source <> 'provider' AS cache_hits,
+        "(SELECT stage_key, 1 AS calls,
+            source <> 'provider' AND status = 'answered' AS cache_hits,
             status IN ('failed', 'canceled') AS failed_calls,
             usage_source IS NOT NULL AND cost_nano_usd IS NULL AS unpriced_calls,
             input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens,
@@ -112,13 +123,23 @@ macro_rules! of_run {
             FROM llm_calls_before WHERE run_id = ?1)"
     };
 }
+/// By the run, too: only calls of runs are asked again, and there is an index by it.
+const BEFORE: &str = concat!(
+    "SELECT COUNT(*) AS times, ",
+    sum_columns!(),
+    " FROM (SELECT 0 AS calls, 0 AS cache_hits, 0 AS failed_calls,
+        usage_source IS NOT NULL AND cost_nano_usd IS NULL AS unpriced_calls,
+        input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens,
+        cost_nano_usd, total_ms
+        FROM llm_calls_before WHERE run_id = ?1 AND call_seq = ?2)"
+);
 const USAGE: &str = concat!("SELECT ", sum_columns!(), " FROM ", of_run!());
 const USAGE_BY_STAGE: &str =
     concat!("SELECT stage_key, ", sum_columns!(), " FROM ", of_run!(), " GROUP BY stage_key");
 
 /// What must be found by a key, however many calls there are.
 #[cfg(test)]
-pub(super) const LOOKUPS: [&str; 2] = [USAGE, USAGE_BY_STAGE];
+pub(super) const LOOKUPS: [&str; 3] = [BEFORE, USAGE, USAGE_BY_STAGE];
 
 pub(crate) fn spent(db: &Connection, run: &RunId) -> Result<Vec<StageSpent>, Error> {
     let spent = |(stage, sum): (StageKey, UsageSum)| StageSpent {
@@ -129,6 +150,19 @@ pub(crate) fn spent(db: &Connection, run: &RunId) -> Result<Vec<StageSpent>, Err
     // A price that is not known must not hide those that are.
     let sums = sums_by_stage(db, run)?;
     Ok(sums.into_iter().map(|(stage, sum)| spent((stage, sum.at_least()))).collect())
+}
+
+/// `None` for a call that was asked once.
+pub(super) fn used_before(
+    db: &Connection,
+    run: &RunId,
+    call_seq: i64,
+) -> Result<Option<UsedBefore>, Error> {
+    let mut statement = db.prepare_cached(BEFORE)?;
+    let (times, sum) = statement.query_row(params![run.as_str(), call_seq], |row| {
+        Ok((row.get("times")?, PricedSum::read(row)?.exact()))
+    })?;
+    Ok((times > 0).then_some(UsedBefore { times, sum }))
 }
 
 pub(crate) fn usage(db: &Connection, run: &RunId) -> Result<UsageSum, Error> {

@@ -3,12 +3,18 @@
 //! Chats are written as the configuration says from the start. The calls of an attempt are kept whole until the attempt
 //! has ended, because it may be interrupted and replayed; their texts are shortened or removed in the transaction that
 //! ends it. What is said here holds for calls that are written from now on: it does not go through older records.
-use domain::model::Completion;
-use domain::{RunId, StageKey};
+use std::borrow::Cow;
+
+use domain::model::{Completion, ModelError, ModelErrorKind};
+use domain::run::{CallOutcome, Event};
+use domain::{Fault, FaultKind, RunId, StageKey};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{CallOrigin, CallStarted, TextsKept};
 use crate::{Error, Texts, record};
+
+/// Stands for the words of an error where no texts are kept.
+const WORDS_NOT_KEPT: &str = "what the provider said is not kept, because the records keep no texts; its code says what it was";
 
 const WHOLE_OF_RUN: &str = "SELECT seq FROM llm_calls WHERE run_id = ?1 AND +texts = 'whole'";
 const SET_TEXTS: &str = "UPDATE llm_calls SET texts = ?2 WHERE seq = ?1";
@@ -16,6 +22,10 @@ const REQUEST: &str = "SELECT request FROM llm_requests WHERE seq = ?1";
 const ANSWER: &str = "SELECT answer FROM llm_answers WHERE seq = ?1";
 const SET_REQUEST: &str = "UPDATE llm_requests SET request = ?2 WHERE seq = ?1";
 const SET_ANSWER: &str = "UPDATE llm_answers SET answer = ?2 WHERE seq = ?1";
+const WORDS: &str = "SELECT error_code, error_message, fallback_reason FROM llm_calls
+    WHERE seq = ?1 AND (error_message IS NOT NULL OR fallback_reason IS NOT NULL)";
+const SET_WORDS: &str =
+    "UPDATE llm_calls SET error_message = ?2, fallback_reason = ?3 WHERE seq = ?1";
 const DELETE_REQUEST: &str = "DELETE FROM llm_requests WHERE seq = ?1";
 const DELETE_ANSWER: &str = "DELETE FROM llm_answers WHERE seq = ?1";
 /// An attempt that waits at a gate for a budget has not ended.
@@ -25,7 +35,7 @@ const HAS_NOT_ENDED: &str = "SELECT 1 FROM stages
 
 /// What must be found by a key, however many calls there are.
 #[cfg(test)]
-pub(super) const LOOKUPS: [&str; 2] = [WHOLE_OF_RUN, HAS_NOT_ENDED];
+pub(super) const LOOKUPS: [&str; 3] = [WHOLE_OF_RUN, WORDS, HAS_NOT_ENDED];
 
 /// What is kept of the texts of a call when it is first written.
 pub(super) fn kept_at_first(origin: &CallOrigin, texts: Texts) -> TextsKept {
@@ -112,10 +122,105 @@ fn reduce(db: &Connection, seq: i64, texts: Texts) -> Result<(), Error> {
         Texts::Off => {
             db.prepare_cached(DELETE_REQUEST)?.execute([seq])?;
             db.prepare_cached(DELETE_ANSWER)?.execute([seq])?;
+            take_words(db, seq)?;
             TextsKept::Off
         }
     };
     db.prepare_cached(SET_TEXTS)?.execute(params![seq, kept.as_str()])?;
+    Ok(())
+}
+
+/// The error of a call as it is to be kept. Providers repeat parts of what they were asked, or of what they answered, in
+/// their errors: where no texts are kept, only what the host says itself is.
+pub(super) fn error_as_kept(error: &ModelError, kept: TextsKept) -> Cow<'_, ModelError> {
+    match kept {
+        TextsKept::Off if !is_said_by_host(error.kind) => {
+            Cow::Owned(ModelError { kind: error.kind, message: WORDS_NOT_KEPT.to_owned() })
+        }
+        TextsKept::Whole | TextsKept::Trimmed | TextsKept::Off => Cow::Borrowed(error),
+    }
+}
+
+/// Who did not answer, without the words in which they said so where no texts are kept: each line begins with the names.
+pub(super) fn reason_as_kept(reason: &str, kept: TextsKept) -> Cow<'_, str> {
+    match kept {
+        TextsKept::Whole | TextsKept::Trimmed => Cow::Borrowed(reason),
+        TextsKept::Off => {
+            let names = |line: &str| line.split(": ").next().unwrap_or_default().to_owned();
+            Cow::Owned(reason.lines().map(names).collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+/// An event as it is to be kept: like the records of calls, the log keeps no words of providers where no texts are kept.
+pub(crate) fn event_as_kept(event: Event, texts: Texts) -> Event {
+    if texts != Texts::Off {
+        return event;
+    }
+    match event {
+        Event::ModelAnswered { stage, attempt, ordinal, call, outcome } => {
+            let outcome = match outcome {
+                CallOutcome::Failed { code, .. } => {
+                    CallOutcome::Failed { code, message: WORDS_NOT_KEPT.to_owned() }
+                }
+                answered @ CallOutcome::Answered { .. } => answered,
+            };
+            Event::ModelAnswered { stage, attempt, ordinal, call, outcome }
+        }
+        Event::StageFailed { stage, attempt, fault } => {
+            Event::StageFailed { stage, attempt, fault: fault_as_kept(fault) }
+        }
+        Event::RunFailed { stage, fault } => {
+            Event::RunFailed { stage, fault: fault_as_kept(fault) }
+        }
+        other => other,
+    }
+}
+
+fn fault_as_kept(fault: Fault) -> Fault {
+    match fault.kind {
+        FaultKind::Model(kind) if !is_said_by_host(kind) => {
+            Fault { kind: fault.kind, message: WORDS_NOT_KEPT.to_owned() }
+        }
+        _ => fault,
+    }
+}
+
+/// Whether an error of this kind has only words of the host.
+fn is_said_by_host(kind: ModelErrorKind) -> bool {
+    match kind {
+        ModelErrorKind::BudgetExhausted | ModelErrorKind::NotGranted | ModelErrorKind::Canceled => {
+            true
+        }
+        ModelErrorKind::RateLimited { .. }
+        | ModelErrorKind::Unavailable
+        | ModelErrorKind::Timeout
+        | ModelErrorKind::BadResponse
+        | ModelErrorKind::Rejected
+        | ModelErrorKind::Unauthorized
+        | ModelErrorKind::ModelNotFound
+        | ModelErrorKind::QuotaExhausted
+        | ModelErrorKind::ContextTooLong => false,
+    }
+}
+
+/// Takes the words of providers out of a row.
+fn take_words(db: &Connection, seq: i64) -> Result<(), Error> {
+    let mut statement = db.prepare_cached(WORDS)?;
+    let words = statement.query_row([seq], |row| {
+        let code: Option<String> = row.get("error_code")?;
+        let message: Option<String> = row.get("error_message")?;
+        let reason: Option<String> = row.get("fallback_reason")?;
+        Ok((code, message, reason))
+    });
+    let Some((code, message, reason)) = words.optional()? else { return Ok(()) };
+    let kind = code.and_then(|code| record::model_error_kind(&code, None));
+    let message = message.map(|message| match kind {
+        Some(kind) if is_said_by_host(kind) => message,
+        Some(_) | None => WORDS_NOT_KEPT.to_owned(),
+    });
+    let reason = reason.as_deref().map(|reason| reason_as_kept(reason, TextsKept::Off));
+    db.prepare_cached(SET_WORDS)?.execute(params![seq, message, reason])?;
     Ok(())
 }
 

@@ -139,10 +139,11 @@ pub(crate) fn started(db: &Connection, noted: &Noted, texts: Texts) -> Result<()
         }
         Some(Found { status: CallStatus::Answered | CallStatus::Failed, .. }) => Ok(()),
         Some(found) => {
-            if found.status == CallStatus::Canceled {
-                asked_again(db, found.seq)?;
+            match found.status {
+                CallStatus::Canceled => asked_again(db, found.seq)?,
+                _ => begun_again(db, &found, call)?,
             }
-            update(db, &found, call, &State::open(call))
+            update(db, &found, call, &State::open(call), texts)
         }
     }
 }
@@ -166,8 +167,10 @@ pub(crate) fn answered(
                     // More is known now about what was counted already.
                     days::take(db, found.seq)?;
                 }
+            } else {
+                begun_again(db, &found, call)?;
             }
-            update(db, &found, call, &state)?;
+            update(db, &found, call, &state, *texts)?;
             found.seq
         }
         None => match noted {
@@ -190,6 +193,14 @@ fn asked_again(db: &Connection, seq: i64) -> Result<(), Error> {
     days::move_before(db, seq)?;
     db.prepare_cached(DELETE_ANSWER)?.execute([seq])?;
     Ok(())
+}
+
+/// Notes that an open call was asked before by a host that died, if it was: a provider may have been paid for it.
+fn begun_again(db: &Connection, found: &Found, call: &CallStarted) -> Result<(), Error> {
+    if found.started_at == call.at.as_unix_ms() {
+        return Ok(());
+    }
+    days::note_before(db, found.seq)
 }
 
 /// Marks the open calls of a run that was canceled: nobody asks them again. How long they took is not known.
@@ -237,6 +248,8 @@ fn insert(
         }
     };
     let (conversation, conversation_ordinal) = conversation(db, call)?;
+    let kept = texts::kept_at_first(&call.origin, texts);
+    let error = state.error.map(|error| texts::error_as_kept(error, kept));
     db.prepare_cached(INSERT)?.execute(params![
         call.call.as_str(),
         run,
@@ -249,13 +262,13 @@ fn insert(
         conversation_ordinal,
         call.request.label,
         call.request_digest.as_str(),
-        texts::kept_at_first(&call.origin, texts).as_str(),
+        kept.as_str(),
         call.at.as_unix_ms(),
         state.status.as_str(),
         state.provider,
         state.model,
         state.source.as_str(),
-        state.fallback_reason,
+        state.fallback_reason.map(|reason| texts::reason_as_kept(reason, kept)),
         state.ended_at(),
         state.queue_ms(),
         state.first_token_ms(),
@@ -270,8 +283,8 @@ fn insert(
         state.tokens(|usage| usage.reasoning_tokens),
         state.usage_source(),
         state.cost_nano_usd.map(count),
-        state.error.map(|error| error.kind.code()),
-        state.error.map(|error| &error.message),
+        error.as_ref().map(|error| error.kind.code()),
+        error.as_ref().map(|error| &error.message),
         state.retry_after_ms(),
     ])?;
     let seq = db.last_insert_rowid();
@@ -286,13 +299,16 @@ fn update(
     found: &Found,
     call: &CallStarted,
     state: &State<'_>,
+    texts: Texts,
 ) -> Result<(), Error> {
+    let kept = texts::kept_at_first(&call.origin, texts);
+    let error = state.error.map(|error| texts::error_as_kept(error, kept));
     db.prepare_cached(UPDATE)?.execute(params![
         found.seq,
         call.at.as_unix_ms(),
         state.status.as_str(),
         state.source.as_str(),
-        state.fallback_reason,
+        state.fallback_reason.map(|reason| texts::reason_as_kept(reason, kept)),
         state.ended_at(),
         state.queue_ms(),
         state.first_token_ms(),
@@ -307,8 +323,8 @@ fn update(
         state.tokens(|usage| usage.reasoning_tokens),
         state.usage_source(),
         state.cost_nano_usd.map(count),
-        state.error.map(|error| error.kind.code()),
-        state.error.map(|error| &error.message),
+        error.as_ref().map(|error| error.kind.code()),
+        error.as_ref().map(|error| &error.message),
         state.retry_after_ms(),
     ])?;
     if (found.provider.as_str(), found.model.as_str()) != (state.provider, state.model) {

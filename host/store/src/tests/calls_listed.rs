@@ -2,7 +2,7 @@
 use super::scene::{
     Scene, answered, at, call, call_id, chat, completion, key, model_error, run_id, stage_call,
 };
-use crate::{CallAnswered, CallFilter, CallOrigin, CallStarted, CallStatus, Error, Page};
+use crate::{CallAnswered, CallFilter, CallOrigin, CallStarted, CallStatus, Error, Page, calls};
 use domain::model::ModelErrorKind;
 
 impl Scene {
@@ -167,4 +167,45 @@ async fn every_call_belongs_to_a_conversation_and_has_its_place_there() {
     assert_eq!(row.origin, of(None, Some("cli")));
     assert_eq!(row.fallback_reason.as_deref(), Some("scripted/scripted-1: no answer"));
     assert_eq!(row.timing.unwrap().queue_ms, 2);
+}
+
+#[tokio::test]
+async fn a_page_that_looks_at_many_calls_for_few_rows_ends_early_and_the_next_goes_on() {
+    let scene = Scene::new().await;
+    let (count, bound) = (40_u32, 5);
+    for number in 1..=count {
+        let started = call(number, of(None, Some("web")));
+        // Three calls of each moment, so that pages end between calls of one moment.
+        let started = CallStarted { at: at(i64::from(number / 3)), ..started };
+        let answer = answered(started, Ok(completion("x", None)));
+        let model = if number % 16 == 1 { "rare" } else { "common" };
+        let answer = CallAnswered { model: model.to_owned(), ..answer };
+        scene.store.keep_answer(answer).await.unwrap();
+    }
+    let words = |model: &str| CallFilter {
+        client_id: Some("web".to_owned()),
+        model: Some(model.to_owned()),
+        ..CallFilter::default()
+    };
+    for (model, expected) in [("rare", vec![33, 17, 1]), ("nobody", vec![])] {
+        let (mut seen, mut pages) = (Vec::new(), 0);
+        let mut page = Page::first(2);
+        loop {
+            let (filter, now) = (words(model), page.clone());
+            let look = move |db: &_| calls::list_looking_at(db, &filter, &now, bound);
+            let listed = scene.store.look(look).await.unwrap();
+            seen.extend(listed.items.into_iter().map(|row| row.call));
+            pages += 1;
+            page.cursor = listed.next_cursor;
+            if page.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, expected.into_iter().map(call_id).collect::<Vec<_>>(), "{model}");
+        assert!((4..=count / bound + 1).contains(&pages), "{model}: {pages} pages");
+    }
+    // One filter, or a short list, needs no bound.
+    let filter = CallFilter { model: Some("common".to_owned()), ..CallFilter::default() };
+    let look = move |db: &_| calls::list_looking_at(db, &filter, &Page::first(100), bound);
+    assert_eq!(scene.store.look(look).await.unwrap().items.len(), 37);
 }

@@ -120,7 +120,7 @@ async fn every_list_is_served_by_an_index_and_none_sorts() {
     for (list, variants) in [
         ("runs", runs::LISTS.as_slice()),
         ("approvals", approvals::LISTS.as_slice()),
-        ("calls", calls::LISTS.as_slice()),
+        ("calls", calls::lists().as_slice()),
     ] {
         lists.extend(variants.iter().map(|(name, sql)| (format!("{list} {name}"), *sql)));
     }

@@ -1,11 +1,13 @@
 //! Texts of calls that are shortened or not kept.
-use domain::run::Verdict;
+use domain::model::{ModelError, ModelErrorKind};
+use domain::run::{CallOutcome, Command, ModelCallNote, Verdict};
+use domain::{Fault, FaultKind, StageIdx};
 
 use super::scene::{
     Scene, answered, call, call_id, cancel, canceled, chat, completion, fault, key, plan, request,
     stage_call,
 };
-use crate::{CallDetail, Options, Store, Texts, TextsKept};
+use crate::{Beside, CallAnswered, CallDetail, CallStarted, Options, Store, Texts, TextsKept};
 
 const TRIMMED: Texts = Texts::Trimmed { bytes_max: 9 };
 const LONG: &str = "Bees like light and warmth.";
@@ -130,4 +132,82 @@ async fn records_of_another_setting_stay_as_they_are() {
     let options = Options { texts: Texts::Off };
     scene.store = Store::open_with(scene.folder.path(), options).unwrap();
     assert_eq!(scene.texts(1).await.answer, Some(completion(LONG, None)));
+}
+
+/// Whether a text stands in any file below a folder.
+fn is_below(folder: &std::path::Path, text: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().map(Result::unwrap).any(|entry| {
+        if entry.file_type().unwrap().is_dir() {
+            return is_below(&entry.path(), text);
+        }
+        let bytes = std::fs::read(entry.path()).unwrap();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    })
+}
+
+#[tokio::test]
+async fn where_no_texts_are_kept_the_words_of_providers_are_not_either() {
+    const REPEATED: &str = "light and warmth";
+    let said = format!("provider `local` refused `{LONG}`; change the request");
+    let error = |kind| ModelError { kind, message: said.clone() };
+    let refused = |started, kind| CallAnswered {
+        fallback_reason: Some(format!("scripted/scripted-1: {said}\nlocal/small: {said}")),
+        ..answered(started, Err(error(kind)))
+    };
+    let mut scene = Scene::with(plan(), Texts::Off).await;
+    scene.start(0).await;
+    let noted = |started: CallStarted| {
+        scene.store.note_call_started(started.clone());
+        scene.store.keep_answer(refused(started, ModelErrorKind::Rejected))
+    };
+    noted(call(1, chat(None))).await.unwrap();
+    noted(call(2, chat(None))).await.unwrap();
+    let budget = refused(call(3, chat(None)), ModelErrorKind::BudgetExhausted);
+    let host_says = ModelError {
+        message: "the day is used up".to_owned(),
+        ..error(ModelErrorKind::BudgetExhausted)
+    };
+    let budget = CallAnswered { outcome: Err(host_says.clone()), ..budget };
+    scene.store.keep_answer(budget).await.unwrap();
+
+    let started = stage_call(4, scene.run.id(), 1, 1);
+    let answer = refused(started.clone(), ModelErrorKind::BadResponse);
+    let note = ModelCallNote {
+        stage: StageIdx(0),
+        attempt: 1,
+        ordinal: 1,
+        call: started.call.clone(),
+        outcome: CallOutcome::Failed {
+            code: "model_bad_response".to_owned(),
+            message: said.clone(),
+        },
+    };
+    let beside = vec![Beside::Answer(Box::new(answer))];
+    scene.give_with(Command::NoteModelCall(note), beside).await.unwrap();
+    let replayed = scene.store.journaled(scene.run.id(), &key("research"), 1).await.unwrap();
+    assert_eq!(
+        replayed[0].outcome,
+        Some(Err(error(ModelErrorKind::BadResponse))),
+        "as the stage had it"
+    );
+    let fault =
+        Fault { kind: FaultKind::Model(ModelErrorKind::BadResponse), message: said.clone() };
+    scene.give(Command::FailStage { stage: StageIdx(0), attempt: 1, fault }).await;
+
+    for (number, kind) in [
+        (1, ModelErrorKind::Rejected),
+        (2, ModelErrorKind::Rejected),
+        (4, ModelErrorKind::BadResponse),
+    ] {
+        let row = scene.texts(number).await.row;
+        let kept = row.error.unwrap();
+        assert_eq!(kept.kind, kind);
+        assert!(kept.message.contains("keep no texts"), "{}", kept.message);
+        assert_eq!(row.fallback_reason.as_deref(), Some("scripted/scripted-1\nlocal/small"));
+    }
+    assert_eq!(scene.texts(3).await.row.error, Some(host_says), "the host's own words are no text");
+    scene.store.write_run_files(scene.run.id()).await.unwrap();
+    scene.store.close();
+    assert!(is_below(scene.folder.path(), "model_bad_response"), "the code is kept, also in files");
+    assert!(!is_below(scene.folder.path(), REPEATED));
 }

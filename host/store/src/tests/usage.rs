@@ -6,8 +6,9 @@ use super::scene::{
     request, run_id, stage_call,
 };
 use crate::{
-    AnswerSource, Append, Beside, CallAnswered, CallDetail, CallStarted, CallStatus, Spent,
-    StageSpent, UsageFilter, UsageKey, UsageRow, UsageSum,
+    AnswerSource, Append, Beside, CallAnswered, CallDetail, CallFilter, CallRow, CallStarted,
+    CallStatus, Page, Spent, StageSpent, USAGE_GROUP_COUNT_MAX, UsageFilter, UsageKey, UsageRow,
+    UsageSum,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -286,4 +287,132 @@ async fn calls_that_a_cancellation_or_a_start_closes_are_counted_as_failed() {
     ");
     scene.check().await;
     assert_eq!(scene.store.usage(&run_id(9)).await.unwrap(), UsageSum::default());
+}
+
+/// The sum of some rows with what their calls had used before, as somebody adds it up who checks an invoice.
+fn added_up(rows: &[CallRow]) -> UsageSum {
+    let mut total = UsageSum::default();
+    for row in rows.iter().filter(|row| row.status != CallStatus::Open) {
+        let used = row.usage.unwrap_or_default();
+        let before = row.used_before.map(|before| before.sum).unwrap_or_default();
+        total.calls += 1;
+        let is_answered = row.status == CallStatus::Answered;
+        total.cache_hits += u64::from(is_answered && row.source != AnswerSource::Provider);
+        total.failed_calls += u64::from(!is_answered);
+        total.input_tokens += used.input_tokens.unwrap_or(0) + before.input_tokens;
+        total.output_tokens += used.output_tokens.unwrap_or(0) + before.output_tokens;
+        total.reasoning_tokens += used.reasoning_tokens.unwrap_or(0) + before.reasoning_tokens;
+        total.model_wait_ms +=
+            row.timing.map_or(0, |timing| timing.total_ms) + before.model_wait_ms;
+        let cost = if row.usage.is_some() { row.cost_nano_usd } else { Some(0) };
+        let cost = cost.zip(before.cost_nano_usd).map(|(now, before)| now + before);
+        total.cost_nano_usd = total.cost_nano_usd.zip(cost).map(|(one, other)| one + other);
+    }
+    total
+}
+
+#[tokio::test]
+async fn the_list_of_calls_adds_up_to_every_sum_whatever_became_of_the_calls() {
+    let mut scene = Scene::new().await;
+    scene.start(0).await;
+    let run = scene.run.id().clone();
+    let of_run = |number| stage_call(number, &run, 1, number);
+    let ok = |cost| Ok(completion("Light.", cost));
+    // Answered, failed without and with usage, and asked again twice.
+    scene.keep(answered(of_run(1), ok(Some(5)))).await;
+    scene.keep(answered(of_run(2), Err(model_error(ModelErrorKind::Timeout)))).await;
+    let broken = canceled(of_run(3), 11, Some(13));
+    scene.keep(CallAnswered { outcome: Err(model_error(ModelErrorKind::Timeout)), ..broken }).await;
+    for (ms, tokens) in [(4, 30), (500, 8)] {
+        scene.keep(canceled(CallStarted { at: at(ms), ..of_run(4) }, tokens, Some(60))).await;
+    }
+    scene.keep(answered(CallStarted { at: at(900), ..of_run(4) }, ok(Some(7)))).await;
+    // Canceled while it is asked again: what it had used before is paid all the same.
+    scene.keep(canceled(of_run(5), 21, Some(17))).await;
+    scene.store.note_call_started(CallStarted { at: at(600), ..of_run(5) });
+    for (number, source) in [(6, AnswerSource::Cache), (7, AnswerSource::SharedCall)] {
+        scene.keep(CallAnswered { source, ..answered(of_run(number), ok(Some(9))) }).await;
+    }
+    scene.give(cancel()).await;
+    scene.keep(of_provider(answered(call(8, chat(None)), ok(Some(3))), "local", "small")).await;
+
+    let rows = async |filter| scene.store.calls(filter, Page::first(50)).await.unwrap().items;
+    let filter = CallFilter { run: Some(run.clone()), ..CallFilter::default() };
+    let of_run = rows(filter).await;
+    assert_eq!(
+        of_run.iter().map(|row| row.used_before.map(|before| before.times)).collect::<Vec<_>>(),
+        [None, None, None, Some(2), Some(1), None, None]
+    );
+    let sum = scene.store.usage(&run).await.unwrap();
+    assert_eq!(added_up(&of_run), sum);
+    assert_eq!(scene.store.stages(&run).await.unwrap()[0].usage, sum);
+    assert_eq!(
+        (sum.input_tokens, sum.cost_nano_usd),
+        (100 + 11 + 138 + 21, Some(5 + 13 + 127 + 17))
+    );
+    let all = rows(CallFilter::default()).await;
+    let total = scene.store.usage_by(UsageFilter::default(), Vec::new()).await.unwrap();
+    assert_eq!(added_up(&all), total[0].sum);
+    let told = scene.store.call(&of_run[3].call).await.unwrap().unwrap().row;
+    assert_eq!(told, of_run[3]);
+
+    // A price that is not known makes all of them unknown, and none of them wrong.
+    scene.keep(canceled(call(9, chat(None)), 4, None)).await;
+    let all = rows(CallFilter::default()).await;
+    let total = scene.store.usage_by(UsageFilter::default(), Vec::new()).await.unwrap();
+    assert_eq!((added_up(&all), total[0].sum.cost_nano_usd), (total[0].sum, None));
+    scene.check().await;
+}
+
+#[tokio::test]
+async fn a_report_of_too_many_groups_ends_behind_the_bound() {
+    let scene = Scene::new().await;
+    let fill = |db: &rusqlite::Connection| {
+        let groups = USAGE_GROUP_COUNT_MAX + 5;
+        let fill = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {groups})
+            INSERT INTO usage_days SELECT '2026-01-01', 'local', 'm' || i, '', '',
+            1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1 FROM n"
+        );
+        db.execute_batch(&fill).unwrap();
+    };
+    scene.store.tamper(fill).await.unwrap();
+    let by = |keys| scene.store.usage_by(UsageFilter::default(), keys);
+    assert_eq!(by(vec![UsageKey::Model]).await.unwrap().len(), USAGE_GROUP_COUNT_MAX + 1);
+    let total = by(Vec::new()).await.unwrap();
+    assert_eq!(total[0].sum.calls, USAGE_GROUP_COUNT_MAX as u64 + 5);
+}
+
+#[tokio::test]
+async fn a_call_that_a_dying_host_left_open_says_that_it_was_asked_before() {
+    for noted in [true, false] {
+        let mut scene = Scene::new().await;
+        scene.start(0).await;
+        let first = stage_call(1, scene.run.id(), 1, 1);
+        scene.store.note_call_started(first.clone());
+        scene.store.tamper(|_| ()).await.unwrap();
+        let again = CallStarted { at: at(500), ..first };
+        if noted {
+            scene.store.note_call_started(again.clone());
+            scene.store.tamper(|_| ()).await.unwrap();
+        }
+        scene.keep(answered(again, Ok(completion("Light.", Some(7))))).await;
+        let before = scene.detail(1).await.row.used_before.unwrap();
+        assert_eq!((before.times, before.sum), (1, UsageSum::default()), "with a note: {noted}");
+        assert_eq!((scene.used().await.calls, scene.used().await.cost_nano_usd), (1, Some(7)));
+        scene.check().await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_shares_the_failure_of_another_is_no_hit() {
+    let scene = Scene::new().await;
+    let failed =
+        answered(stage_call(1, scene.run.id(), 1, 1), Err(model_error(ModelErrorKind::Timeout)));
+    scene.keep(CallAnswered { source: AnswerSource::SharedCall, ..failed }).await;
+    let sum = scene.used().await;
+    assert_eq!((sum.calls, sum.cache_hits, sum.failed_calls), (1, 0, 1));
+    let total = scene.usage_by(UsageFilter::default(), &[]).await;
+    assert_eq!(total, ": 1 calls, 0 hits, 1 failed, 0 in, 0 out, Some(0)");
+    scene.check_usage().await;
 }

@@ -34,6 +34,8 @@ pub(in crate::tests) enum Step {
     Ask(&'static str),
     /// Asks, and goes on without an answer: the code of the error is the text.
     TryToAsk(&'static str),
+    /// Asks, and goes on whatever comes of it, also when it is told to stop.
+    AskRegardless(&'static str),
     /// Reads a stream to its end. An error adds its code.
     Stream(&'static str),
     /// Reads a stream until it has so many bytes, and drops it: those bytes are the text.
@@ -114,6 +116,9 @@ impl Stages {
         match step {
             Step::Ask(question) => return ask(models, question).await.map_err(fault),
             Step::TryToAsk(question) => return told(ask(models, question).await),
+            Step::AskRegardless(question) => {
+                text = ask(models, question).await.unwrap_or_default();
+            }
             Step::Wait => self.wait().await,
             Step::AskInTheMiddle(question) => {
                 let mut stream = models.stream(request(question)).await.map_err(fault)?;

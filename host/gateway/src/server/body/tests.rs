@@ -81,6 +81,20 @@ fn a_recorded_stream_means_the_same_in_single_bytes_and_cut_in_two_anywhere() {
     }
 }
 
+#[test]
+fn an_event_of_several_lines_is_one_event_whatever_ends_them_and_wherever_they_are_cut() {
+    for end in ["\n", "\r\n", "\r"] {
+        let lines = ["event: error", "data: {\"message\":", "data: \"busy — später\"}", "", ""];
+        let body = lines.join(end);
+        for at in 0..body.len() {
+            let (head, tail) = body.as_bytes().split_at(at);
+            let (ended, ..) = read(Protocol::OpenAi, &[head, tail]);
+            let expected = Broken::Refused(serde_json::json!({ "message": "busy — später" }));
+            assert_eq!(ended, Err(expected), "{end:?} cut at {at}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
