@@ -140,6 +140,21 @@ fn doctor_says_where_each_value_comes_from() {
 }
 
 #[test]
+fn doctor_says_what_is_wrong_with_a_configuration_that_stops_everything_else() {
+    let folder = Folder::new();
+    folder.write(
+        "stagewright.yaml",
+        "providers:\n  mine: {base_url: 'http://127.0.0.1:1/v1', model: m, key_env: MINE_KEY}\n",
+    );
+    let ran = stagewright(&folder, &["doctor", "-o", "json"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    let check = &ran.json()["checks"][0];
+    assert_eq!((&check["name"], &check["state"]), (&"configuration".into(), &"bad".into()));
+    assert!(check["detail"].as_str().is_some_and(|text| text.contains("MINE_KEY")), "{ran}");
+    assert!(check["cure"].as_str().is_some_and(|text| text.contains("`.env`")), "{ran}");
+}
+
+#[test]
 fn completions_are_printed() {
     let folder = Folder::new();
     for shell in ["bash", "zsh", "fish"] {

@@ -25,6 +25,8 @@ use crate::output::Output;
 use crate::session::Session;
 use crate::telemetry::Telemetry;
 
+pub(crate) use doctor::doctor_unconfigured;
+
 /// Does what the command line says.
 pub(crate) async fn perform(
     command: Command,

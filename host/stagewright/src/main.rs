@@ -76,7 +76,13 @@ fn perform(
         let config = VaultConfig::load(&flags, surroundings)?;
         return commands::secrets(&config, output, command);
     }
-    let config = Config::load(&flags, surroundings)?;
+    let config = match Config::load(&flags, surroundings) {
+        // Whoever asks what is wrong is told, in the form that they asked for.
+        Err(error) if matches!(arguments.command, Command::Doctor) => {
+            return commands::doctor_unconfigured(output, &error);
+        }
+        loaded => loaded?,
+    };
     let telemetry = Telemetry::install(&config.telemetry)?;
     log::begin(&config, &arguments.command, &telemetry)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

@@ -67,13 +67,18 @@ pub(super) async fn doctor(config: &Config, output: &Output) -> Result<Exit, Err
     checks.extend(plugins_and_profiles(config, models.as_ref().ok()));
     checks.extend(models::checks(config, models.as_ref().ok()).await);
     checks.extend(providers(config, models.err().as_ref()));
+    report(output, &config.settings, &checks)
+}
+
+/// What can be said where the configuration cannot be used, so that nothing else can be looked at.
+pub(crate) fn doctor_unconfigured(output: &Output, error: &Error) -> Result<Exit, Error> {
+    report(output, &[], &[Check::failed("configuration", error)])
+}
+
+fn report(output: &Output, settings: &[Setting], checks: &[Check]) -> Result<Exit, Error> {
     let bad_count = checks.iter().filter(|check| check.state == State::Bad).count() as u64;
-    let report = Report {
-        version: env!("CARGO_PKG_VERSION"),
-        ok: bad_count == 0,
-        settings: &config.settings,
-        checks: &checks,
-    };
+    let report =
+        Report { version: env!("CARGO_PKG_VERSION"), ok: bad_count == 0, settings, checks };
     if output.is_json() {
         output.document(&report);
     } else {
