@@ -135,6 +135,38 @@ pub enum UsageSource {
     Estimated,
 }
 
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AnswerSource {
+    /// The provider was asked.
+    #[default]
+    Provider,
+    /// The host's cache. Nothing was used and nothing is to be paid.
+    Cache,
+    /// Another call that asked the same at the same time. Nothing was used and nothing is to be paid.
+    SharedCall,
+}
+
+impl AnswerSource {
+    /// All of them.
+    pub const ALL: [AnswerSource; 3] =
+        [AnswerSource::Provider, AnswerSource::Cache, AnswerSource::SharedCall];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AnswerSource::Provider => "provider",
+            AnswerSource::Cache => "cache",
+            AnswerSource::SharedCall => "shared_call",
+        }
+    }
+
+    /// The source with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == word)
+    }
+}
+
 /// Why an answer ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FinishReason {

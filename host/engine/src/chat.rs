@@ -179,7 +179,7 @@ impl Inner {
             timing,
             broken_off: None,
             route,
-            source: gateway::AnswerSource::Provider,
+            source: AnswerSource::Provider,
             passed_over: Vec::new(),
         };
         let answer = kept_answer(started, answered, self.parts.clock.now());

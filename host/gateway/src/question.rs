@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::port::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+pub use domain::model::AnswerSource;
 use domain::model::{Completion, ModelError, ModelRequest, Usage};
 use domain::plan::Caching;
 
@@ -108,29 +109,6 @@ pub struct Answered {
     pub source: AnswerSource,
     /// Who was asked or passed over before, and why each did not answer; in order.
     pub passed_over: Vec<PassedOver>,
-}
-
-/// Where an answer came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum AnswerSource {
-    /// The provider was asked.
-    #[default]
-    Provider,
-    /// The cache. Nothing was used and nothing is to be paid.
-    Cache,
-    /// Another call that asked the same at the same time. Nothing was used and nothing is to be paid.
-    SharedCall,
-}
-
-impl AnswerSource {
-    /// The word that records use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            AnswerSource::Provider => "provider",
-            AnswerSource::Cache => "cache",
-            AnswerSource::SharedCall => "shared_call",
-        }
-    }
 }
 
 /// A route that did not answer.

@@ -17,6 +17,7 @@ mod write;
 
 use std::sync::Arc;
 
+pub use domain::model::AnswerSource;
 use domain::model::{Completion, ModelError, ModelRequest, Usage};
 use domain::{CallId, Digest, RunId, StageKey, Timestamp};
 
@@ -100,38 +101,6 @@ pub struct Spent {
     pub usage: Usage,
     /// `None` if the price is not known.
     pub cost_nano_usd: Option<u64>,
-}
-
-/// Where an answer came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum AnswerSource {
-    /// The provider.
-    #[default]
-    Provider,
-    /// The host's cache.
-    Cache,
-    /// Another call that asked the same at the same time.
-    SharedCall,
-}
-
-impl AnswerSource {
-    /// All of them.
-    pub const ALL: [AnswerSource; 3] =
-        [AnswerSource::Provider, AnswerSource::Cache, AnswerSource::SharedCall];
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            AnswerSource::Provider => "provider",
-            AnswerSource::Cache => "cache",
-            AnswerSource::SharedCall => "shared_call",
-        }
-    }
-
-    /// The source with this word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|source| source.as_str() == word)
-    }
 }
 
 /// How long a call took.

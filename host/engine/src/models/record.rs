@@ -3,7 +3,7 @@ use domain::Timestamp;
 use domain::model::{Completion, FinishReason, ModelError, ModelErrorKind, Usage, UsageSource};
 use domain::run::CallOutcome;
 use gateway::{Answered, BrokenOff, PassedOver};
-use store::{AnswerSource, CallAnswered, CallStarted, CallTiming, Spent};
+use store::{CallAnswered, CallStarted, CallTiming, Spent};
 
 /// Why the text of an answer ends whose rest the stage did not want.
 const STOPPED_BY_STAGE: &str = "stopped_by_stage";
@@ -16,18 +16,13 @@ pub(crate) fn kept_answer(started: CallStarted, answered: Answered, at: Timestam
         total_ms: answered.timing.total_ms,
         tries: answered.timing.tries,
     };
-    let source = match answered.source {
-        gateway::AnswerSource::Provider => AnswerSource::Provider,
-        gateway::AnswerSource::Cache => AnswerSource::Cache,
-        gateway::AnswerSource::SharedCall => AnswerSource::SharedCall,
-    };
     CallAnswered {
         started,
         outcome: answered.outcome,
         spent: answered.broken_off.map(spent),
         provider: answered.route.provider,
         model: answered.route.model,
-        source,
+        source: answered.source,
         fallback_reason: fallback_reason(&answered.passed_over),
         timing,
         at,
