@@ -173,6 +173,8 @@ pub(crate) struct Paint {
 impl Paint {
     #[cfg(test)]
     pub(crate) const PLAIN: Paint = Paint { has_color: false };
+    #[cfg(test)]
+    pub(crate) const COLORED: Paint = Paint { has_color: true };
 
     fn apply(self, style: &Style, text: &str) -> String {
         style.clone().force_styling(self.has_color).apply_to(text).to_string()

@@ -9,6 +9,7 @@ use super::Gates;
 use crate::budget;
 use crate::client::Verdict;
 use crate::error::Error;
+use crate::output::Paint;
 use crate::prompt;
 use crate::render;
 use crate::session::Session;
@@ -113,7 +114,8 @@ async fn hand_in(
 /// Shows what a gate is about where its question is asked: artifacts, or a budget.
 async fn show(session: &Session<'_>, detail: &ApprovalDetailDto) -> Result<(), Error> {
     if let GateSubjectDto::Budget { bound, grant_allows, .. } = &detail.approval.subject {
-        session.output.note(&shown_budget(session, bound, *grant_allows));
+        let paint = session.output.paint_notes();
+        session.output.note(&shown_budget(bound, *grant_allows, paint));
     }
     // The path of a file is told below: it should be there.
     session.flush_files().await;
@@ -128,18 +130,17 @@ async fn show(session: &Session<'_>, detail: &ApprovalDetailDto) -> Result<(), E
     Ok(())
 }
 
-fn shown_budget(
-    session: &Session<'_>,
-    bound: &BudgetBoundDto,
-    grant_allows: Option<u64>,
-) -> String {
-    let paint = session.output.paint_notes();
+fn shown_budget(bound: &BudgetBoundDto, grant_allows: Option<u64>, paint: Paint) -> String {
+    let used = budget::used(bound);
     let lines = [
-        ("budget", format!("{}: {}", budget::name(bound), budget::used(bound))),
+        ("budget", format!("{}: {used}, and the next question does not fit", budget::name(bound))),
         ("grant", budget::grant(bound, grant_allows)),
         ("reject", budget::REJECT.to_owned()),
     ];
-    format!("\n{}\n", render::indented(&render::pairs(&lines, paint), "  "))
+    // Not by `render::indented`, which would clean the colors away.
+    let lines: String =
+        render::pairs(&lines, paint).lines().map(|line| format!("  {line}\n")).collect();
+    format!("\n{lines}")
 }
 
 fn shown(session: &Session<'_>, run_id: &str, artifact: &ArtifactDto, text: &str) -> String {
@@ -160,6 +161,8 @@ fn shown(session: &Session<'_>, run_id: &str, artifact: &ArtifactDto, text: &str
 
 #[cfg(test)]
 mod tests {
+    use control_api::dto::{BudgetScopeDto, BudgetUnitDto};
+
     use super::*;
 
     #[test]
@@ -169,5 +172,26 @@ mod tests {
         assert_eq!(choice("later"), Some(Choice::Later));
         assert_eq!(choice(""), None);
         assert_eq!(choice("maybe"), None);
+    }
+
+    #[test]
+    fn a_budget_is_shown_with_what_each_decision_does_and_keeps_its_colors() {
+        let bound = BudgetBoundDto {
+            scope: BudgetScopeDto::Run,
+            provider: None,
+            unit: BudgetUnitDto::Tokens,
+            max: 9_000,
+            used: 3_536,
+            max_cost: None,
+            used_cost: None,
+        };
+        let plain = "
+  budget  the run's budget: 3,536 of 9,000 tokens are used, and the next question does not fit
+  grant   lets the attempt go on where it stopped, and allows 9,000 tokens more
+  reject  ends the run; what was used stays used
+";
+        assert_eq!(shown_budget(&bound, Some(9_000), Paint::PLAIN), plain);
+        let painted = shown_budget(&bound, Some(9_000), Paint::COLORED);
+        assert!(painted.contains("\u{1b}[2mbudget"), "{painted:?}");
     }
 }
