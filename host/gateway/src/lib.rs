@@ -47,6 +47,7 @@ pub use question::{
 pub use server::{
     ANSWER_BYTES_MAX, ERROR_BODY_BYTES_MAX, PROVIDER_WORDS_BYTES_MAX, STREAM_BYTES_MAX, USER_AGENT,
 };
+pub use telemetry::{TOKEN_BUCKETS, TOKEN_USAGE};
 
 use cache::Answers;
 use call::Lines;

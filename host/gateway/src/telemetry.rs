@@ -278,7 +278,7 @@ impl Meters {
             describe();
             let tokens = |kind: &'static str| {
                 let labels = [self.conventional(), vec![Label::new("gen_ai_token_type", kind)]];
-                metrics::histogram!(TOKENS, labels.concat())
+                metrics::histogram!(TOKEN_USAGE, labels.concat())
             };
             let meter = global::meter(SCOPE);
             Calls {
@@ -357,10 +357,11 @@ const OPEN: &str = "stagewright_model_open_calls";
 const WAITING: &str = "stagewright_model_waiting_calls";
 const BREAKER: &str = "stagewright_model_breaker_state";
 const DURATION: &str = "gen_ai_client_operation_duration_seconds";
-const TOKENS: &str = "gen_ai_client_token_usage";
+/// The histogram of tokens, by its name in Prometheus.
+pub const TOKEN_USAGE: &str = "gen_ai_client_token_usage";
 
-/// Boundaries that the conventions ask for, in tokens.
-const TOKEN_BUCKETS: [f64; 14] = [
+/// Boundaries that OpenTelemetry's conventions for generative AI ask for, in tokens.
+pub const TOKEN_BUCKETS: [f64; 14] = [
     1.0,
     4.0,
     16.0,
@@ -398,7 +399,7 @@ fn describe() {
         Unit::Seconds,
         "Duration of model calls, all tries included."
     );
-    metrics::describe_histogram!(TOKENS, "Tokens of model calls, by gen_ai_token_type.");
+    metrics::describe_histogram!(TOKEN_USAGE, "Tokens of model calls, by gen_ai_token_type.");
 }
 
 #[cfg(test)]

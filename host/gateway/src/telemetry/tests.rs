@@ -151,7 +151,7 @@ fn calls_tokens_and_times_are_counted_by_provider_and_model() {
         "gen_ai_operation_name=chat gen_ai_provider_name=scripted gen_ai_request_model=scripted";
     for name in [
         format!("{DURATION} {conventional}"),
-        format!("{TOKENS} {conventional} gen_ai_token_type=output"),
+        format!("{TOKEN_USAGE} {conventional} gen_ai_token_type=output"),
         format!("{QUEUE} {ours}"),
     ] {
         let DebugValue::Histogram(values) = value(&name) else { panic!("{name}") };

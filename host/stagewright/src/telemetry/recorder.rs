@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use gateway::{TOKEN_BUCKETS, TOKEN_USAGE};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::{MetricsText, TelemetryError};
@@ -21,24 +22,6 @@ const SECOND_BUCKETS: [f64; 18] = [
     0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12,
     10.24, 20.48, 40.96, 81.92,
 ];
-/// Boundaries for counts of tokens that OpenTelemetry's conventions for generative AI ask for.
-const TOKEN_BUCKETS: [f64; 14] = [
-    1.0,
-    4.0,
-    16.0,
-    64.0,
-    256.0,
-    1_024.0,
-    4_096.0,
-    16_384.0,
-    65_536.0,
-    262_144.0,
-    1_048_576.0,
-    4_194_304.0,
-    16_777_216.0,
-    67_108_864.0,
-];
-const TOKENS: &str = "gen_ai_client_token_usage";
 const BUILD: &str = "stagewright_build_info";
 
 /// The recorder of this process, and the thread that keeps it small.
@@ -83,7 +66,7 @@ impl Recorder {
 fn builder() -> PrometheusBuilder {
     let buckets = [
         (Matcher::Suffix("_seconds".to_owned()), SECOND_BUCKETS.as_slice()),
-        (Matcher::Full(TOKENS.to_owned()), TOKEN_BUCKETS.as_slice()),
+        (Matcher::Full(TOKEN_USAGE.to_owned()), TOKEN_BUCKETS.as_slice()),
     ];
     buckets.into_iter().fold(PrometheusBuilder::new(), |builder, (matcher, buckets)| {
         builder.set_buckets_for_metric(matcher, buckets).expect("there are buckets")
@@ -126,7 +109,7 @@ mod tests {
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             metrics::histogram!("stagewright_model_queue_seconds").record(0.003);
-            metrics::histogram!(TOKENS).record(100.0);
+            metrics::histogram!(TOKEN_USAGE).record(100.0);
         });
         let text = handle.render();
         assert!(text.contains("stagewright_model_queue_seconds_bucket{le=\"0.005\"} 1"), "{text}");
