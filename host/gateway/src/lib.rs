@@ -9,7 +9,8 @@
 //! reads no configuration file and no environment, and exports no telemetry (`stagewright` does).
 //!
 //! Invariants: nothing is asked again once a provider has accepted the question with a 2xx, because the answer may
-//! have been paid for. A call never outlives its deadline. No key gets into an error, a log line or a `Debug` output.
+//! have been paid for; the one exception is a stream that says before its first piece that the provider is overloaded,
+//! as Anthropic's do. A call never outlives its deadline. No key gets into an error, a log line or a `Debug` output.
 mod anthropic;
 mod breaker;
 mod cache;
@@ -127,11 +128,6 @@ impl Gateway {
     /// milliseconds.
     pub fn count_tokens(&self, request: &ModelRequest) -> u64 {
         tokens::of_request(request)
-    }
-
-    /// Estimates what a call used whose end was never seen, from the pieces that had arrived.
-    pub fn estimate_usage(&self, request: &ModelRequest, text: &str, reasoning: &str) -> Usage {
-        tokens::estimate(request, text, reasoning)
     }
 
     /// What the usage costs, in billionths of a US dollar; `None` if a price or a count is not known.
