@@ -122,6 +122,8 @@ async fn open(folder: &Path) -> Engine {
         clock: Clock::system(),
     };
     let settings = Settings {
+        groups: Default::default(),
+        webhooks: Default::default(),
         attempt_count_max: 8,
         shutdown_grace: Duration::from_secs(1),
         model_call_time_max: Duration::from_secs(10),

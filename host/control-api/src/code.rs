@@ -78,6 +78,9 @@ codes! {
     IdempotencyConflict, "idempotency_conflict", 409, false, "The idempotency key was used with another request", "use a new key for a new request";
     ApprovalDecided, "approval_decided", 409, false, "Somebody decided otherwise before", "reload the approval: the first decision holds";
     ApprovalClosed, "approval_closed", 409, false, "The approval is no longer open", "look at the run's state";
+    ReviewerNotAllowed, "reviewer_not_allowed", 403, false, "The gate's policy does not allow this actor to decide", "ask one of the reviewers that the approval names";
+    SelfApproval, "self_approval", 403, false, "Whoever started the run may not grant its gates", "ask somebody else to grant";
+    GateWithoutContent, "gate_without_content", 409, false, "The gate has nothing to revise or edit", "grant or reject: the question is about a budget";
     ContentChanged, "content_changed", 412, false, "The content has changed since it was looked at", "look at the artifacts again, then decide with their content hash";
     RunEnded, "run_ended", 409, false, "The run has ended", "use `retry` to start again from one of its stages";
     RunNotEnded, "run_not_ended", 409, false, "The run has not ended", "wait for its end, or cancel it first";
@@ -135,6 +138,9 @@ impl From<&Refusal> for Code {
             Refusal::UnknownApproval => Code::ApprovalUnknown,
             Refusal::AlreadyDecided { .. } => Code::ApprovalDecided,
             Refusal::ApprovalClosed { .. } => Code::ApprovalClosed,
+            Refusal::NotAReviewer { .. } => Code::ReviewerNotAllowed,
+            Refusal::SelfApproval { .. } => Code::SelfApproval,
+            Refusal::NoContent => Code::GateWithoutContent,
             Refusal::ContentChanged => Code::ContentChanged,
             Refusal::RunEnded { .. } => Code::RunEnded,
             Refusal::RunNotEnded { .. } => Code::RunNotEnded,

@@ -210,7 +210,15 @@ fn ends_the_run(event: &Event) -> bool {
         | Event::GateOpened { .. }
         | Event::BudgetWarned { .. }
         | Event::BudgetGateOpened { .. }
+        | Event::GateGrantAdded { .. }
+        | Event::ArtifactsEdited { .. }
+        | Event::GateReminded { .. }
+        | Event::GateEscalated { .. }
         | Event::GateGranted { .. }
+        | Event::GateRevised { .. }
+        | Event::RetryScheduled { .. }
+        | Event::RetryDue { .. }
+        | Event::RetriesSpent { .. }
         | Event::PauseRequested { .. }
         | Event::RunPaused
         | Event::RunResumed { .. }

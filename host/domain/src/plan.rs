@@ -1,6 +1,13 @@
 //! The plan that a run is bound to: what a profile meant at the moment when the run began.
+mod policy;
+
 use std::fmt;
 use std::str::FromStr;
+
+pub use policy::{
+    DeadlineOutcome, GRANT_COUNT_MAX, Gate, GateDeadline, GatePolicy, Reminder, RetryOn,
+    RetryPolicy, Reviewer, SelfApproval, WhenSpent,
+};
 
 use crate::stage::{ArtifactSpec, Skill};
 use crate::{Digest, Json, Limits, Mode, StageKey};
@@ -91,6 +98,8 @@ pub struct PlannedStage {
     pub makes: Vec<ArtifactSpec>,
     /// The gate after it, if a person has to look.
     pub gate: Option<Gate>,
+    /// What happens when an attempt fails.
+    pub retry: RetryPolicy,
     /// What one attempt may use up.
     pub limits: Limits,
     /// Who answers its questions.
@@ -106,13 +115,6 @@ pub struct PinnedPlugin {
     pub version: String,
     /// Digest of the component's bytes. This is what is run, whatever name and version say.
     pub digest: Digest,
-}
-
-/// A stop after a stage: nothing goes on until a person decides.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Gate {
-    /// What the reviewer is asked; `None` for the usual question.
-    pub question: Option<String>,
 }
 
 /// Who answers the questions of a stage, and how by default.

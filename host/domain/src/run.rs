@@ -8,20 +8,29 @@
 mod apply;
 mod command;
 mod decide;
+mod due;
 mod event;
+mod gate;
 mod refusal;
+mod status;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-pub use command::{Command, ModelCallNote, StageResult};
+pub use command::{Command, Edit, ModelCallNote, StageResult};
+pub use due::Due;
 pub use event::{CallOutcome, Created, Event, Recorded};
+pub use gate::{
+    BudgetBound, BudgetScope, BudgetUnit, DEADLINE_ACTOR, Decision, GateSubject, GateTiming,
+    HOST_ACTOR_PREFIX, OpenGate, Verdict,
+};
 pub use refusal::Refusal;
+pub use status::Status;
 
 use crate::plan::{Plan, StageIdx};
 use crate::stage::Variable;
-use crate::{ApprovalId, ArtifactRef, Digest, Fault, RunId};
+use crate::{ApprovalId, ArtifactRef, Digest, Fault, RunId, Timestamp};
 
 /// Where a run is. Data that makes sense in one state only lives in that state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +49,16 @@ pub enum RunState {
         /// What happens when the attempt is done.
         after: AfterAttempt,
     },
-    /// Nothing moves until a person decides.
+    /// The stage's attempt has failed, and the next one begins later.
+    BackingOff {
+        /// The stage.
+        stage: StageIdx,
+        /// When the next attempt may begin.
+        until: Timestamp,
+        /// Why the last one failed.
+        fault: Fault,
+    },
+    /// Nothing moves until a person decides, or the gate's deadline passes.
     AwaitingGate {
         /// The gate after this stage, and the question that is open.
         gate: OpenGate,
@@ -63,93 +81,6 @@ pub enum AfterAttempt {
     Pause,
 }
 
-/// A question to a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenGate {
-    /// The stage whose result is to be looked at, or whose attempt waits for a budget.
-    pub stage: StageIdx,
-    /// Names the question.
-    pub approval: ApprovalId,
-    /// Digest of what the reviewer is asked to look at.
-    pub content_hash: Digest,
-    /// What is asked.
-    pub subject: GateSubject,
-}
-
-/// What a person is asked at a gate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GateSubject {
-    /// Whether the stage's result is good.
-    Result,
-    /// Whether a budget may be used up once more. The attempt goes on where it stopped.
-    Budget {
-        /// The attempt that waits.
-        attempt: u32,
-        /// The budget.
-        bound: BudgetBound,
-    },
-}
-
-/// A bound on tokens or money, with how much of it is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BudgetBound {
-    /// What it bounds.
-    pub scope: BudgetScope,
-    /// In which unit.
-    pub unit: BudgetUnit,
-    /// The bound, with what was allowed on top of it.
-    pub max: u64,
-    /// What is used of it.
-    pub used: u64,
-}
-
-/// What a budget bounds.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum BudgetScope {
-    /// All attempts of one stage.
-    Stage,
-    /// The whole run.
-    Run,
-    /// Everything that the host asks in one day (UTC).
-    Day,
-    /// Everything that the host asks one provider in one day (UTC).
-    ProviderDay {
-        /// Its name.
-        provider: String,
-    },
-}
-
-impl BudgetScope {
-    /// The word for it.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            BudgetScope::Stage => "stage",
-            BudgetScope::Run => "run",
-            BudgetScope::Day => "day",
-            BudgetScope::ProviderDay { .. } => "provider_day",
-        }
-    }
-}
-
-/// What a budget counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BudgetUnit {
-    /// Tokens, input and output.
-    Tokens,
-    /// Billionths of a US dollar.
-    NanoUsd,
-}
-
-impl BudgetUnit {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            BudgetUnit::Tokens => "tokens",
-            BudgetUnit::NanoUsd => "nano_usd",
-        }
-    }
-}
-
 /// Where a paused run goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PausedAt {
@@ -163,6 +94,13 @@ pub enum PausedAt {
         stage: StageIdx,
         /// The attempt.
         attempt: u32,
+    },
+    /// Before this stage, whose retries are spent. It gets as many again.
+    Spent {
+        /// The stage.
+        stage: StageIdx,
+        /// Why its last attempt failed.
+        fault: Fault,
     },
 }
 
@@ -196,92 +134,6 @@ pub enum Ending {
     },
 }
 
-/// What somebody decided at a gate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// Who decided.
-    pub actor: String,
-    /// Their words.
-    pub comment: Option<String>,
-}
-
-/// Which way a gate was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Go on.
-    Granted,
-    /// Stop here.
-    Rejected,
-}
-
-impl Verdict {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Granted => "granted",
-            Verdict::Rejected => "rejected",
-        }
-    }
-}
-
-/// The state of a run in one word, for lists and clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// No stage has begun.
-    Queued,
-    /// A stage is running or about to.
-    Running,
-    /// A gate waits for a person.
-    WaitingApproval,
-    /// Waits to be resumed.
-    Paused,
-    /// Ended well.
-    Completed,
-    /// Ended by a fault, or by a rejection.
-    Failed,
-    /// Ended by somebody's order.
-    Canceled,
-}
-
-impl Status {
-    /// All, in the order of a run's life.
-    pub const ALL: [Status; 7] = [
-        Status::Queued,
-        Status::Running,
-        Status::WaitingApproval,
-        Status::Paused,
-        Status::Completed,
-        Status::Failed,
-        Status::Canceled,
-    ];
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Status::Queued => "queued",
-            Status::Running => "running",
-            Status::WaitingApproval => "waiting_approval",
-            Status::Paused => "paused",
-            Status::Completed => "completed",
-            Status::Failed => "failed",
-            Status::Canceled => "canceled",
-        }
-    }
-
-    /// The status with this word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
-    }
-
-    /// Whether the run has ended.
-    pub fn is_final(self) -> bool {
-        match self {
-            Status::Completed | Status::Failed | Status::Canceled => true,
-            Status::Queued | Status::Running | Status::WaitingApproval | Status::Paused => false,
-        }
-    }
-}
-
 /// What is to be done for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -304,8 +156,21 @@ pub enum Effect {
 pub struct StageProgress {
     /// Attempts begun so far, in the whole run.
     pub attempts: u32,
-    /// What the stage made, if it is done. A retry from here or from before takes it away.
+    /// Of those, the ones that failed since somebody last wanted the stage: what the retry policy counts.
+    pub failures: u32,
+    /// What the stage made, if it is done. A retry from here or from before takes it away, and so does a revision.
     pub result: Option<StageResult>,
+    /// What a reviewer wants changed, until the stage is done again.
+    pub revision: Option<Wish>,
+}
+
+/// A reviewer's wish for another version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Their words.
+    pub feedback: String,
+    /// The artifacts that the words are about.
+    pub previous: Vec<ArtifactRef>,
 }
 
 /// A run: its plan, and how far it has come.
@@ -317,13 +182,23 @@ pub struct Run {
     progress: Vec<StageProgress>,
     variables: Vec<Variable>,
     /// Every decided gate, so that a second decision finds the first.
-    decided: Vec<(ApprovalId, Verdict)>,
+    decided: Vec<DecidedGate>,
     /// Gates that the end of the run closed undecided.
     closed: Vec<ApprovalId>,
     /// What was allowed on top of budgets, in the order of the decisions.
     allowances: Vec<Allowance>,
     /// Budgets that were warned of; what was used is not part of it.
     warned: Vec<(Option<StageIdx>, BudgetBound)>,
+}
+
+/// A gate that was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct DecidedGate {
+    approval: ApprovalId,
+    verdict: Verdict,
+    decision: Decision,
+    /// Digest of what was decided upon, edits included.
+    content_hash: Digest,
 }
 
 /// A grant at a gate for a budget: as much again as the budget itself.
@@ -413,7 +288,9 @@ impl Run {
             RunState::Ready { .. } if self.progress.iter().all(|stage| stage.attempts == 0) => {
                 Status::Queued
             }
-            RunState::Ready { .. } | RunState::Running { .. } => Status::Running,
+            RunState::Ready { .. } | RunState::Running { .. } | RunState::BackingOff { .. } => {
+                Status::Running
+            }
             RunState::AwaitingGate { .. } => Status::WaitingApproval,
             RunState::Paused { .. } => Status::Paused,
             RunState::Finished(Ending::Completed) => Status::Completed,
@@ -429,20 +306,28 @@ impl Run {
             RunState::Running { stage, attempt, .. } => {
                 Some(Effect::RunAttempt { stage: *stage, attempt: *attempt })
             }
-            RunState::AwaitingGate { .. } | RunState::Paused { .. } | RunState::Finished(_) => None,
+            RunState::BackingOff { .. }
+            | RunState::AwaitingGate { .. }
+            | RunState::Paused { .. }
+            | RunState::Finished(_) => None,
         }
     }
 
     /// The stage that the run has reached; `None` when it is completed.
     pub fn current_stage(&self) -> Option<StageIdx> {
         match &self.state {
-            RunState::Ready { stage } | RunState::Running { stage, .. } => Some(*stage),
+            RunState::Ready { stage }
+            | RunState::Running { stage, .. }
+            | RunState::BackingOff { stage, .. } => Some(*stage),
             RunState::AwaitingGate { gate } | RunState::Paused { at: PausedAt::Gate(gate) } => {
                 Some(gate.stage)
             }
-            RunState::Paused { at: PausedAt::Stage(stage) | PausedAt::Attempt { stage, .. } } => {
-                Some(*stage)
-            }
+            RunState::Paused {
+                at:
+                    PausedAt::Stage(stage)
+                    | PausedAt::Attempt { stage, .. }
+                    | PausedAt::Spent { stage, .. },
+            } => Some(*stage),
             RunState::Finished(
                 Ending::Failed { stage, .. }
                 | Ending::Rejected { stage, .. }
@@ -466,7 +351,10 @@ impl Run {
             }
             RunState::Ready { .. }
             | RunState::Running { .. }
-            | RunState::Paused { at: PausedAt::Stage(_) | PausedAt::Attempt { .. } }
+            | RunState::BackingOff { .. }
+            | RunState::Paused {
+                at: PausedAt::Stage(_) | PausedAt::Attempt { .. } | PausedAt::Spent { .. },
+            }
             | RunState::Finished(_) => None,
         }
     }

@@ -6,6 +6,7 @@ use domain::model::{Message, ModelOptions};
 use domain::plan::Caching;
 use domain::run::Verdict;
 use domain::{ApprovalId, Digest};
+use gateway::Webhook;
 use profile::FallbackPolicy;
 
 /// Longest request text, in bytes: with the artifacts of five stages it still fits into the context of the models that
@@ -34,7 +35,7 @@ pub const CHAT_STOP_COUNT_MAX: usize = 8;
 pub const CHAT_WORD_BYTES_MAX: usize = 200;
 
 /// How the engine works.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// Attempts that may run at the same time, waiting for a model included.
     pub attempt_count_max: usize,
@@ -50,6 +51,10 @@ pub struct Settings {
     pub drive_on_start: DriveOnStart,
     /// What may be used up in a day, by runs and chats together.
     pub budgets: DayBudgets,
+    /// Who is in which group: the actors by the group's name.
+    pub groups: BTreeMap<String, Vec<String>>,
+    /// Where reminders go: an address by the webhook's name.
+    pub webhooks: BTreeMap<String, Webhook>,
 }
 
 /// What may be used up in a day (UTC). Where a budget holds, of a day or of a plan, an answer for which nobody sets
@@ -101,6 +106,8 @@ pub struct StartRun {
     pub stage_overrides: Option<serde_json::Value>,
     /// Context variables to begin with.
     pub variables: serde_json::Map<String, serde_json::Value>,
+    /// Who starts it.
+    pub actor: Option<String>,
     /// The same key with the same request gives the same run.
     pub idempotency_key: Option<String>,
 }
@@ -118,6 +125,17 @@ pub struct GateDecision {
     pub comment: Option<String>,
     /// What was looked at. `None`: whatever is there.
     pub content_hash: Option<Digest>,
+    /// What is put in place of artifacts that were looked at. Goes with a grant only.
+    pub edits: Vec<ArtifactEdit>,
+}
+
+/// A reviewer's text in place of a stage's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactEdit {
+    /// Name of an artifact of the stage's result.
+    pub name: String,
+    /// The whole new text.
+    pub body: String,
 }
 
 /// Talk to a model, outside of any run.

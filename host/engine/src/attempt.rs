@@ -95,15 +95,15 @@ impl Inner {
         record: AttemptRecord,
         outcome: Result<StageOutput, Fault>,
     ) -> Result<(), Error> {
-        let attempt = record.attempt;
+        let (attempt, at) = (record.attempt, record.ended_at);
         let mut beside = Vec::new();
         let command = match outcome {
             Ok(output) => {
                 let result = kept(output, &mut beside);
                 let approval = self.parts.clock.new_approval_id();
-                Command::FinishStage { stage, attempt, result, approval }
+                Command::FinishStage { stage, attempt, result, approval, at }
             }
-            Err(fault) => Command::FailStage { stage, attempt, fault },
+            Err(fault) => Command::FailStage { stage, attempt, fault, at },
         };
         beside.push(Beside::AttemptEnded(record));
         self.commit_patiently(cell, command, beside).await.map(drop)

@@ -80,15 +80,25 @@ impl Engine {
     /// [`Error::UnknownApproval`], or [`Error::Refused`] if it was decided otherwise, its run has ended, or the content
     /// is not what was looked at.
     pub async fn decide_gate(&self, decision: GateDecision) -> Result<Decided, Error> {
-        let GateDecision { approval, verdict, actor, comment, content_hash } = decision;
+        let GateDecision { approval, verdict, actor, comment, content_hash, edits: _ } = decision;
         let actor = checked_actor(&actor)?;
         check_words("/comment", comment.as_deref())?;
         let row = self.store().approval(&approval).await?;
         let run = row.ok_or_else(|| Error::UnknownApproval(approval.clone()))?.run;
         let decision = Decision { actor, comment };
-        let command = Command::DecideGate { approval, verdict, decision, content_hash };
+        let groups = self.groups_of(&decision.actor);
+        let edit = None;
+        let command =
+            Command::DecideGate { approval, verdict, decision, groups, content_hash, edit };
         let status = self.command(&run, command).await?;
         Ok(Decided { run_id: run, status })
+    }
+
+    /// The groups that somebody is in at this moment.
+    fn groups_of(&self, actor: &str) -> Vec<String> {
+        let groups = self.settings().groups.iter();
+        let has = |members: &&Vec<String>| members.iter().any(|member| member == actor);
+        groups.filter(|(_, members)| has(members)).map(|(name, _)| name.clone()).collect()
     }
 
     async fn command(&self, run: &RunId, command: Command) -> Result<Status, Error> {

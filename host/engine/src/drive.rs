@@ -92,8 +92,9 @@ impl Inner {
         if let RunState::Running { stage, attempt, .. } = state {
             let message = format!("the host could not go on with the attempt: {error}");
             let fault = Fault { kind: FaultKind::Host, message };
-            let failed =
-                self.commit(cell, Command::FailStage { stage, attempt, fault }, Vec::new());
+            let at = self.parts.clock.now();
+            let command = Command::FailStage { stage, attempt, fault, at };
+            let failed = self.commit(cell, command, Vec::new());
             // It was logged above; there is nowhere else to write it.
             failed.await.ok();
         }

@@ -41,6 +41,10 @@ impl RunFiles {
         match event {
             Event::StageStarted { .. }
             | Event::ModelAnswered { .. }
+            | Event::GateGrantAdded { .. }
+            | Event::GateReminded { .. }
+            | Event::GateEscalated { .. }
+            | Event::RetryDue { .. }
             | Event::BudgetWarned { .. } => false,
             Event::RunCreated(_)
             | Event::StageFinished { .. }
@@ -49,6 +53,10 @@ impl RunFiles {
             | Event::BudgetGateOpened { .. }
             | Event::GateGranted { .. }
             | Event::GateRejected { .. }
+            | Event::GateRevised { .. }
+            | Event::ArtifactsEdited { .. }
+            | Event::RetryScheduled { .. }
+            | Event::RetriesSpent { .. }
             | Event::PauseRequested { .. }
             | Event::RunPaused
             | Event::RunResumed { .. }

@@ -114,7 +114,8 @@ impl Engine {
             brand_id: ask.brand_id,
             project_id: ask.project_id,
         };
-        Ok(Arc::new(Created { request_text, belonging, plan, variables }))
+        let started_by = ask.actor;
+        Ok(Arc::new(Created { request_text, belonging, plan, variables, started_by }))
     }
 
     async fn append_first(

@@ -26,6 +26,7 @@ mod scripted;
 mod server;
 mod telemetry;
 mod tokens;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -49,6 +50,8 @@ pub use server::{
     ANSWER_BYTES_MAX, ERROR_BODY_BYTES_MAX, PROVIDER_WORDS_BYTES_MAX, STREAM_BYTES_MAX, USER_AGENT,
 };
 pub use telemetry::{TOKEN_BUCKETS, TOKEN_USAGE};
+
+pub use webhook::{InvalidWebhook, Webhook, WebhookError};
 
 use cache::Answers;
 use call::Lines;

@@ -5,7 +5,7 @@ mod model;
 
 use std::collections::HashMap;
 
-use domain::plan::Gate;
+use domain::plan::{Gate, GatePolicy, RetryPolicy};
 use domain::port::{KnownPlugin, PluginCatalog, PluginError};
 use domain::stage::Skill;
 use domain::{Limits, PlannedStage, StageKey};
@@ -101,6 +101,7 @@ impl<'a> Meaning<'a> {
             uses: info.uses.clone(),
             makes: info.makes.clone(),
             gate: self.gate(stage, changed),
+            retry: RetryPolicy::NONE,
             limits: self.limits(stage, changed),
             model: model?,
         })
@@ -143,7 +144,9 @@ impl<'a> Meaning<'a> {
             .unwrap_or_else(|| stage.gate(&self.said.defaults));
         match said {
             SaidGate::None => None,
-            SaidGate::Required { question } => Some(Gate { question: question.clone() }),
+            SaidGate::Required { question } => {
+                Some(Gate { question: question.clone(), policy: GatePolicy::default() })
+            }
         }
     }
 

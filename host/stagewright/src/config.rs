@@ -17,6 +17,7 @@ mod surroundings;
 mod telemetry;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -82,6 +83,10 @@ pub(crate) struct Config {
     pub(crate) cache: gateway::Cache,
     /// What may be used up in a day.
     pub(crate) budgets: DayBudgets,
+    /// Who is in which group of reviewers.
+    pub(crate) groups: BTreeMap<String, Vec<String>>,
+    /// Where reminders of gates go.
+    pub(crate) webhooks: BTreeMap<String, gateway::Webhook>,
     /// How much of the texts of model calls is kept.
     pub(crate) texts: store::Texts,
     pub(crate) telemetry: Telemetry,
@@ -175,6 +180,8 @@ impl Config {
             attempt_count_max: usize::try_from(attempts).unwrap_or(usize::MAX),
             cache: costs::cache(&layers, &merged.cache)?,
             budgets: costs::budgets(&layers, &merged.budgets, &names)?,
+            groups: BTreeMap::new(),
+            webhooks: BTreeMap::new(),
             texts: costs::texts(&layers, &merged.records)?,
             telemetry: telemetry::resolve(&layers, &merged.telemetry)?,
             vault: names_in_vault

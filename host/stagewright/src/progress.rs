@@ -158,6 +158,11 @@ impl<'a> Progress<'a> {
                 self.stage = None;
                 None
             }
+            // The failed stage's line says why.
+            EventKindDto::RetryScheduled { .. } | EventKindDto::RetriesSpent { .. } => {
+                self.stage = None;
+                Some(line)
+            }
             EventKindDto::RunCompleted {}
             | EventKindDto::RunCanceled { .. }
             | EventKindDto::RunPaused {} => {
@@ -167,7 +172,13 @@ impl<'a> Progress<'a> {
             EventKindDto::RunCreated { .. }
             | EventKindDto::GateOpened { .. }
             | EventKindDto::BudgetGateOpened { .. }
+            | EventKindDto::GateGrantAdded { .. }
+            | EventKindDto::ArtifactsEdited { .. }
+            | EventKindDto::GateReminded { .. }
+            | EventKindDto::GateEscalated { .. }
             | EventKindDto::GateGranted { .. }
+            | EventKindDto::GateRevised { .. }
+            | EventKindDto::RetryDue { .. }
             | EventKindDto::GateRejected { .. }
             | EventKindDto::PauseRequested { .. }
             | EventKindDto::RunResumed { .. }

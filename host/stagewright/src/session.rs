@@ -159,6 +159,8 @@ pub(crate) async fn open_engine(
         default_provider: config.default_provider.clone(),
         drive_on_start,
         budgets: config.budgets.clone(),
+        groups: config.groups.clone(),
+        webhooks: config.webhooks.clone(),
     };
     Ok(Engine::start(parts, settings).await?)
 }

@@ -1,5 +1,5 @@
 //! Questions to people: the table `approvals`.
-use domain::run::{BudgetBound, Decision, GateSubject, Status};
+use domain::run::{BudgetBound, Decision, GateSubject, GateTiming, Status};
 use domain::{ApprovalId, Digest, Mode, RunId, StageIdx, StageKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
@@ -17,16 +17,19 @@ pub enum ApprovalStatus {
     Granted,
     /// Somebody said no.
     Rejected,
+    /// Somebody wants another version.
+    Revised,
     /// The run ended before anybody decided.
     Closed,
 }
 
 impl ApprovalStatus {
     /// All, in the order of an approval's life.
-    pub const ALL: [ApprovalStatus; 4] = [
+    pub const ALL: [ApprovalStatus; 5] = [
         ApprovalStatus::Pending,
         ApprovalStatus::Granted,
         ApprovalStatus::Rejected,
+        ApprovalStatus::Revised,
         ApprovalStatus::Closed,
     ];
 
@@ -36,6 +39,7 @@ impl ApprovalStatus {
             ApprovalStatus::Pending => "pending",
             ApprovalStatus::Granted => "granted",
             ApprovalStatus::Rejected => "rejected",
+            ApprovalStatus::Revised => "revised",
             ApprovalStatus::Closed => "closed",
         }
     }
@@ -64,6 +68,18 @@ pub struct ApprovalRow {
     pub decided_at: Option<Timestamp>,
     pub actor: Option<String>,
     pub comment: Option<String>,
+    /// Grants that it takes.
+    pub grant_count: u8,
+    /// When the outcome of the deadline comes about.
+    pub deadline_at: Option<Timestamp>,
+    /// When people are reminded next.
+    pub remind_at: Option<Timestamp>,
+    /// Reminders so far.
+    pub reminder_count: u16,
+    /// Why the last reminder did not reach its webhook.
+    pub reminder_failure: Option<String>,
+    /// Whether the deadline has passed, and others may decide as well.
+    pub is_escalated: bool,
     /// What was asked of the run.
     pub request_text: String,
     pub requested_mode: Mode,
@@ -82,12 +98,26 @@ const LIST: &str = "approvals";
 
 /// The profile's words ask about the result.
 const OPENED: &str = "INSERT INTO approvals
-    (approval_id, run_id, position, status, content_hash, subject, question, opened_at)
-    SELECT ?1, run_id, position, 'pending', ?4, ?6, CASE WHEN ?6 IS NULL THEN gate_question END, ?5
+    (approval_id, run_id, position, status, content_hash, subject, question, opened_at, grant_count,
+        deadline_at, remind_at)
+    SELECT ?1, run_id, position, 'pending', ?4, ?6, CASE WHEN ?6 IS NULL THEN gate_question END, ?5,
+        CASE WHEN ?6 IS NULL THEN grant_count ELSE 1 END, ?7, ?8
     FROM stages WHERE run_id = ?2 AND position = ?3";
 const IS_FOR_BUDGET: &str =
     "SELECT 1 FROM approvals WHERE approval_id = ?1 AND subject IS NOT NULL";
 const DECIDED: &str = "UPDATE approvals SET status = ?2, decided_at = ?3, actor = ?4, comment = ?5
+    WHERE approval_id = ?1";
+const GRANT_ADDED: &str =
+    "INSERT INTO approval_grants (approval_id, run_id, ordinal, actor, comment, at)
+    SELECT ?1, ?2, COALESCE(MAX(ordinal), 0) + 1, ?3, ?4, ?5 FROM approval_grants
+    WHERE approval_id = ?1";
+const GRANTS: &str = "SELECT actor, comment, at FROM approval_grants
+    WHERE approval_id = ?1 ORDER BY ordinal";
+const EDITED: &str = "UPDATE approvals SET content_hash = ?2 WHERE approval_id = ?1";
+const GRANTS_VOID: &str = "DELETE FROM approval_grants WHERE approval_id = ?1";
+const REMINDED: &str = "UPDATE approvals SET reminder_count = ?2, remind_at = ?3,
+    reminder_failure = ?4 WHERE approval_id = ?1";
+const ESCALATED: &str = "UPDATE approvals SET escalated = 1, deadline_at = NULL
     WHERE approval_id = ?1";
 /// The run's row still names the question that is open.
 const CLOSED: &str = "UPDATE approvals SET status = 'closed', decided_at = ?2
@@ -140,6 +170,15 @@ pub(crate) struct Opened<'a> {
     pub(crate) content_hash: &'a Digest,
     /// The attempt that waits, and the budget. `None`: the question is whether the result is good.
     pub(crate) budget: Option<(u32, &'a BudgetBound)>,
+    pub(crate) timing: GateTiming,
+}
+
+/// One grant of several that a gate takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantRow {
+    pub actor: String,
+    pub comment: Option<String>,
+    pub at: Timestamp,
 }
 
 pub(crate) fn opened(
@@ -159,7 +198,66 @@ pub(crate) fn opened(
         gate.content_hash.as_str(),
         entry.at_ms(),
         subject,
+        gate.timing.deadline_at.map(Timestamp::as_unix_ms),
+        gate.timing.remind_at.map(Timestamp::as_unix_ms),
     ])?;
+    Ok(())
+}
+
+pub(crate) fn grant_added(
+    db: &Connection,
+    entry: Entry<'_>,
+    approval: &ApprovalId,
+    decision: &Decision,
+) -> Result<(), Error> {
+    db.prepare_cached(GRANT_ADDED)?.execute(params![
+        approval.as_str(),
+        entry.run_id(),
+        decision.actor,
+        decision.comment,
+        entry.at_ms(),
+    ])?;
+    Ok(())
+}
+
+/// Grants so far at a gate that takes several, the last one excepted, in their order.
+pub(crate) fn grants(db: &Connection, approval: &ApprovalId) -> Result<Vec<GrantRow>, Error> {
+    let mut statement = db.prepare_cached(GRANTS)?;
+    let rows = statement.query_map([approval.as_str()], |row| {
+        Ok(GrantRow {
+            actor: row.get("actor")?,
+            comment: row.get("comment")?,
+            at: time(row, "at")?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What is looked at is another text: earlier grants are void.
+pub(crate) fn edited(
+    db: &Connection,
+    approval: &ApprovalId,
+    content_hash: &Digest,
+) -> Result<(), Error> {
+    db.prepare_cached(EDITED)?.execute(params![approval.as_str(), content_hash.as_str()])?;
+    db.prepare_cached(GRANTS_VOID)?.execute([approval.as_str()])?;
+    Ok(())
+}
+
+pub(crate) fn reminded(
+    db: &Connection,
+    approval: &ApprovalId,
+    number: u16,
+    next_at: Option<Timestamp>,
+    failure: Option<&str>,
+) -> Result<(), Error> {
+    let next_at = next_at.map(Timestamp::as_unix_ms);
+    db.prepare_cached(REMINDED)?.execute(params![approval.as_str(), number, next_at, failure])?;
+    Ok(())
+}
+
+pub(crate) fn escalated(db: &Connection, approval: &ApprovalId) -> Result<(), Error> {
+    db.prepare_cached(ESCALATED)?.execute([approval.as_str()])?;
     Ok(())
 }
 
@@ -240,6 +338,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ApprovalRow> {
         decided_at: time_or_none(row, "decided_at")?,
         actor: row.get("actor")?,
         comment: row.get("comment")?,
+        grant_count: row.get("grant_count")?,
+        deadline_at: time_or_none(row, "deadline_at")?,
+        remind_at: time_or_none(row, "remind_at")?,
+        reminder_count: row.get("reminder_count")?,
+        reminder_failure: row.get("reminder_failure")?,
+        is_escalated: row.get("escalated")?,
         request_text: row.get("request_text")?,
         requested_mode: parsed(row, "requested_mode")?,
         effective_mode: parsed(row, "effective_mode")?,

@@ -13,7 +13,7 @@ use crate::project::Entry;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArtifactRow {
     pub stage: StageKey,
-    /// The attempt that made it.
+    /// The attempt that made it, or whose result was edited.
     pub attempt: u32,
     /// 1 for the first version of this name in this stage.
     pub version: u32,
@@ -24,6 +24,8 @@ pub struct ArtifactRow {
     pub at: Timestamp,
     /// Whether it belongs to the result that holds.
     pub current: bool,
+    /// The reviewer who put it in place of the stage's own.
+    pub edited_by: Option<String>,
 }
 
 const INSERT_BODY: &str = "INSERT OR IGNORE INTO bodies (digest, text) VALUES (?1, ?2)";
@@ -35,6 +37,12 @@ const INSERT: &str = "INSERT INTO artifacts
     WHERE run_id = ?1 AND position = ?2 AND name = ?3";
 const RETRIED: &str =
     "UPDATE artifacts SET current = 0 WHERE run_id = ?1 AND position >= ?2 AND current = 1";
+const EDITED: &str = "INSERT INTO artifacts
+    (run_id, position, name, version, attempt, media_type, digest, size_bytes, at, current, edited_by)
+    SELECT ?1, ?2, ?3, MAX(version) + 1, MAX(attempt), ?4, ?5, ?6, ?7, 1, ?8 FROM artifacts
+    WHERE run_id = ?1 AND position = ?2 AND name = ?3";
+const REPLACED: &str = "UPDATE artifacts SET current = 0
+    WHERE run_id = ?1 AND position = ?2 AND name = ?3 AND current = 1";
 const LIST: &str = "SELECT a.*, s.stage_key FROM artifacts a
     JOIN stages s ON s.run_id = a.run_id AND s.position = a.position
     WHERE a.run_id = ?1 ORDER BY a.position, a.name, a.version";
@@ -82,6 +90,32 @@ pub(crate) fn made(
     Ok(())
 }
 
+/// Puts artifacts in place of those of the same names.
+pub(crate) fn edited(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+    actor: &str,
+    artifacts: &[ArtifactRef],
+) -> Result<(), Error> {
+    let mut replaced = db.prepare_cached(REPLACED)?;
+    let mut edited = db.prepare_cached(EDITED)?;
+    for artifact in artifacts {
+        replaced.execute(params![entry.run_id(), stage.0, artifact.name.as_str()])?;
+        edited.execute(params![
+            entry.run_id(),
+            stage.0,
+            artifact.name.as_str(),
+            artifact.media_type,
+            artifact.digest.as_str(),
+            artifact.size_bytes,
+            entry.at_ms(),
+            actor,
+        ])?;
+    }
+    Ok(())
+}
+
 pub(crate) fn retried(db: &Connection, entry: Entry<'_>, from: StageIdx) -> Result<(), Error> {
     db.prepare_cached(RETRIED)?.execute(params![entry.run_id(), from.0])?;
     Ok(())
@@ -119,5 +153,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ArtifactRow> {
         size_bytes: row.get("size_bytes")?,
         at: time(row, "at")?,
         current: row.get("current")?,
+        edited_by: row.get("edited_by")?,
     })
 }

@@ -36,8 +36,11 @@ const CHECKPOINT_PAGE_COUNT: i64 = 8_000;
 const SHARED_MEMORY_FAILURES: [i32; 3] =
     [ffi::SQLITE_IOERR_SHMOPEN, ffi::SQLITE_IOERR_SHMLOCK, ffi::SQLITE_IOERR_SHMMAP];
 
-const STEPS: &[M<'static>] =
-    &[M::up(include_str!("../migrations/0001_log_journal_and_projections.sql"))];
+/// Never changed, only added to: data folders of every released version are brought up to date with them.
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("../migrations/0001_log_journal_and_projections.sql")),
+    M::up(include_str!("../migrations/0002_gate_policies_and_retries.sql")),
+];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// What becomes of the bytes of what is deleted.

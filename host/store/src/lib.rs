@@ -34,7 +34,7 @@ mod variables;
 mod writer;
 
 pub use append::{Append, Beside};
-pub use approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus};
+pub use approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus, GrantRow};
 pub use artifacts::ArtifactRow;
 pub use attempts::AttemptRecord;
 pub use calls::{

@@ -2,7 +2,7 @@
 //!
 //! Everything is said in statements that need nothing but the event and the rows as they are, so that an append reads
 //! nothing back; only a decision looks up what its gate asked. Invariant: the rows say what [`domain::run::Run`] says after the same events; `replay` compares.
-use domain::run::Event;
+use domain::run::{Event, GateTiming};
 use domain::{ApprovalId, RunId, StageIdx, Timestamp};
 use rusqlite::Connection;
 
@@ -49,18 +49,47 @@ pub(crate) fn project(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
             artifacts::made(db, entry, *stage, *attempt, &result.artifacts)
         }
         Event::StageFailed { stage, fault, .. } => stages::failed(db, entry, *stage, fault),
-        Event::GateOpened { stage, approval, content_hash } => {
+        Event::RetryScheduled { stage, at, .. } => {
+            runs::wakes_at(db, entry, Some(*at))?;
+            stages::retry_scheduled(db, entry, *stage, *at)
+        }
+        Event::RetryDue { stage } => {
+            runs::wakes_at(db, entry, None)?;
+            stages::retry_due(db, entry, *stage)
+        }
+        Event::RetriesSpent { stage, fault } => runs::retries_spent(db, entry, *stage, fault),
+        Event::GateOpened { stage, approval, content_hash, timing } => {
             runs::gate_opened(db, entry, *stage, approval)?;
+            runs::wakes_at(db, entry, timing.next())?;
             stages::gate_opened(db, entry, *stage)?;
-            approvals::opened(db, entry, *stage, Opened { approval, content_hash, budget: None })
+            let (budget, timing) = (None, *timing);
+            let opened = Opened { approval, content_hash, budget, timing };
+            approvals::opened(db, entry, *stage, opened)
+        }
+        Event::GateGrantAdded { approval, decision, .. } => {
+            approvals::grant_added(db, entry, approval, decision)
+        }
+        Event::ArtifactsEdited { stage, approval, actor, artifacts, content_hash } => {
+            stages::edited(db, entry, *stage, content_hash)?;
+            approvals::edited(db, approval, content_hash)?;
+            artifacts::edited(db, entry, *stage, actor, artifacts)
+        }
+        Event::GateReminded { approval, number, next_at, failure, .. } => {
+            approvals::reminded(db, approval, *number, *next_at, failure.as_deref())?;
+            runs::wakes_with_gate(db, entry)
+        }
+        Event::GateEscalated { approval, .. } => {
+            approvals::escalated(db, approval)?;
+            runs::wakes_with_gate(db, entry)
         }
         // Nothing that is listed changes.
         Event::BudgetWarned { .. } => Ok(()),
         Event::BudgetGateOpened { stage, attempt, approval, content_hash, bound } => {
             runs::gate_opened(db, entry, *stage, approval)?;
             stages::budget_gate_opened(db, entry, *stage)?;
-            let budget = Some((*attempt, bound));
-            approvals::opened(db, entry, *stage, Opened { approval, content_hash, budget })
+            let (budget, timing) = (Some((*attempt, bound)), GateTiming::default());
+            let opened = Opened { approval, content_hash, budget, timing };
+            approvals::opened(db, entry, *stage, opened)
         }
         Event::GateGranted { stage, approval, decision } => {
             granted(db, entry, *stage, approval)?;
@@ -70,6 +99,13 @@ pub(crate) fn project(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
             runs::gate_rejected(db, entry, *stage)?;
             stages::gate_rejected(db, entry, *stage)?;
             approvals::decided(db, entry, approval, ApprovalStatus::Rejected, decision)
+        }
+        Event::GateRevised { stage, approval, decision } => {
+            stages::revised(db, entry, *stage, decision)?;
+            runs::gate_revised(db, entry, *stage)?;
+            variables::retried(db, entry, *stage)?;
+            artifacts::retried(db, entry, *stage)?;
+            approvals::decided(db, entry, approval, ApprovalStatus::Revised, decision)
         }
         // The run goes on until the attempt is done; then it pauses.
         Event::PauseRequested { .. } => Ok(()),

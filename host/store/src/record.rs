@@ -8,6 +8,7 @@ mod fault;
 mod log;
 mod model;
 mod plan;
+mod policy;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,5 @@
 //! Projections made again from the log: to compare, and to repair.
-use domain::run::{Recorded, Run};
+use domain::run::{Recorded, Run, Status};
 use domain::{RunId, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
@@ -10,7 +10,7 @@ use crate::stages::StageRow;
 use crate::{Error, approvals, calls, database, events, record, runs, stages, variables};
 
 /// The rows of one run in each projection, in an order that does not depend on when they were written.
-const PROJECTIONS: [(&str, &str); 7] = [
+const PROJECTIONS: [(&str, &str); 8] = [
     ("runs", "SELECT * FROM runs WHERE run_id = ?1"),
     ("requests", "SELECT * FROM requests WHERE run_id = ?1"),
     (
@@ -22,6 +22,10 @@ const PROJECTIONS: [(&str, &str); 7] = [
     ),
     ("stages", "SELECT * FROM stages WHERE run_id = ?1 ORDER BY position"),
     ("approvals", "SELECT * FROM approvals WHERE run_id = ?1 ORDER BY approval_id"),
+    (
+        "approval_grants",
+        "SELECT * FROM approval_grants WHERE run_id = ?1 ORDER BY approval_id, ordinal",
+    ),
     ("variables", "SELECT * FROM variables WHERE run_id = ?1 ORDER BY position, ordinal"),
     ("artifacts", "SELECT * FROM artifacts WHERE run_id = ?1 ORDER BY position, name, version"),
 ];
@@ -30,7 +34,8 @@ const PROJECTIONS: [(&str, &str); 7] = [
 const KEPT_COLUMN: &str = "files_version";
 
 const CLEAR: &str = "DELETE FROM runs; DELETE FROM requests; DELETE FROM run_modes;
-    DELETE FROM stages; DELETE FROM approvals; DELETE FROM variables; DELETE FROM artifacts;";
+    DELETE FROM stages; DELETE FROM approvals; DELETE FROM approval_grants;
+    DELETE FROM variables; DELETE FROM artifacts;";
 const ALL_EVENTS: &str = "SELECT run_id, version, at, payload FROM events ORDER BY seq";
 const SET_VERSIONS: &str = "UPDATE runs SET (version, updated_at) =
     (SELECT version, at FROM events e WHERE e.run_id = runs.run_id
@@ -105,20 +110,23 @@ fn compare_with_domain(
     let current = run.current_stage().and_then(|stage| run.plan().stage(stage));
     let done = run.progress().iter().filter(|stage| stage.result.is_some()).count();
     let is = format!(
-        "{} at {:?}, {} done, gate {:?}, attempts {:?}, {:?}",
+        "{} at {:?}, {} done, gate {:?}, wakes {:?}, attempts {:?}, {:?}",
         row.status.as_str(),
         row.current_stage,
         row.stages_done,
         row.open_approval,
+        // While the run is paused, the time means nothing.
+        row.wakes_at.filter(|_| row.status != Status::Paused),
         stages.iter().map(|stage: &StageRow| stage.attempt).collect::<Vec<_>>(),
         variables::list(db, id)?,
     );
     let should = format!(
-        "{} at {:?}, {} done, gate {:?}, attempts {:?}, {:?}",
+        "{} at {:?}, {} done, gate {:?}, wakes {:?}, attempts {:?}, {:?}",
         run.status().as_str(),
         current.map(|stage| stage.key.clone()),
         done,
         run.open_gate().map(|gate| gate.approval.clone()),
+        run.wakes_at(),
         run.progress().iter().map(|stage| stage.attempts).collect::<Vec<_>>(),
         run.variables(),
     );

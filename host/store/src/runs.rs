@@ -18,8 +18,8 @@ pub(crate) use list::{list, one, read_fault};
 
 const INSERT: &str = "INSERT INTO runs (run_id, version, status, requested_mode, effective_mode,
     fallback, profile_version, title, thread_id, brand_id, project_id, created_at, updated_at,
-    stage_count, current_position)
-    VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, 0)";
+    stage_count, current_position, started_by)
+    VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, 0, ?13)";
 const INSERT_REQUEST: &str = "INSERT INTO requests (run_id, request_text) VALUES (?1, ?2)";
 const INSERT_MODE: &str =
     "INSERT OR IGNORE INTO run_modes (mode, created_at, run_id) VALUES (?1, ?2, ?3)";
@@ -38,7 +38,7 @@ const STAGE_FINISHED: &str = "UPDATE runs SET stages_done = ?2 + 1,
 const GATE_OPENED: &str = "UPDATE runs SET status = 'waiting_approval', current_position = ?2,
     open_approval = ?3 WHERE run_id = ?1";
 /// A paused run stays paused, unless the gate was the last thing to wait for.
-const GATE_GRANTED: &str = "UPDATE runs SET open_approval = NULL,
+const GATE_GRANTED: &str = "UPDATE runs SET open_approval = NULL, wakes_at = NULL,
     status = CASE WHEN ?2 + 1 >= stage_count THEN 'completed'
                   WHEN status = 'paused' THEN 'paused' ELSE 'running' END,
     current_position = CASE WHEN ?2 + 1 < stage_count THEN ?2 + 1 END
@@ -47,30 +47,51 @@ const GATE_GRANTED: &str = "UPDATE runs SET open_approval = NULL,
 const BUDGET_GRANTED: &str = "UPDATE runs SET open_approval = NULL,
     status = CASE WHEN status = 'paused' THEN 'paused' ELSE 'running' END WHERE run_id = ?1";
 const GATE_REJECTED: &str = "UPDATE runs SET status = 'failed', current_position = ?2,
-    open_approval = NULL, ended_at = ?3 WHERE run_id = ?1";
-const PAUSED: &str = "UPDATE runs SET status = 'paused'
+    open_approval = NULL, wakes_at = NULL, ended_at = ?3 WHERE run_id = ?1";
+const GATE_REVISED: &str = "UPDATE runs SET open_approval = NULL, wakes_at = NULL,
+    status = CASE WHEN status = 'paused' THEN 'paused' ELSE 'running' END,
+    current_position = ?2, stages_done = MIN(stages_done, ?2)
+    WHERE run_id = ?1";
+/// An end of the attempt itself; the run's row says why it waits.
+const RETRIES_SPENT: &str = "UPDATE runs SET status = 'paused', current_position = ?2,
+    fault_code = ?3, fault_message = ?4, fault_retryable = ?5 WHERE run_id = ?1";
+const WAKES_AT: &str = "UPDATE runs SET wakes_at = ?2 WHERE run_id = ?1";
+/// The earlier of the two times of its gate.
+const WAKES_WITH_GATE: &str = "UPDATE runs SET wakes_at =
+    (SELECT COALESCE(MIN(deadline_at, remind_at), deadline_at, remind_at) FROM approvals
+        WHERE approval_id = open_approval)
+    WHERE run_id = ?1";
+/// A wait before a retry is over with the pause; the times of a gate stay.
+const PAUSED: &str = "UPDATE runs SET status = 'paused',
+    wakes_at = CASE WHEN open_approval IS NOT NULL THEN wakes_at END
     WHERE run_id = ?1 AND status NOT IN ('completed', 'failed', 'canceled')";
 const RESUMED: &str = "UPDATE runs SET status = CASE
         WHEN open_approval IS NOT NULL THEN 'waiting_approval'
-        WHEN begun = 1 THEN 'running' ELSE 'queued' END
+        WHEN begun = 1 THEN 'running' ELSE 'queued' END,
+    fault_code = NULL, fault_message = NULL, fault_retryable = NULL
     WHERE run_id = ?1 AND status = 'paused'";
 const RETRIED: &str =
     "UPDATE runs SET status = CASE WHEN begun = 1 THEN 'running' ELSE 'queued' END,
     current_position = ?2, stages_done = MIN(stages_done, ?2), open_approval = NULL,
-    ended_at = NULL, fault_code = NULL, fault_message = NULL, fault_retryable = NULL
+    wakes_at = NULL, ended_at = NULL, fault_code = NULL, fault_message = NULL, fault_retryable = NULL
     WHERE run_id = ?1";
 const COMPLETED: &str = "UPDATE runs SET status = 'completed', current_position = NULL,
-    open_approval = NULL, ended_at = ?2 WHERE run_id = ?1";
+    open_approval = NULL, wakes_at = NULL, ended_at = ?2 WHERE run_id = ?1";
 const FAILED: &str = "UPDATE runs SET status = 'failed', current_position = ?2,
-    open_approval = NULL, ended_at = ?3, fault_code = ?4, fault_message = ?5,
+    open_approval = NULL, wakes_at = NULL, ended_at = ?3, fault_code = ?4, fault_message = ?5,
     fault_retryable = ?6 WHERE run_id = ?1";
-const CANCELED: &str = "UPDATE runs SET status = 'canceled', open_approval = NULL, ended_at = ?2,
+const CANCELED: &str = "UPDATE runs SET status = 'canceled', open_approval = NULL, wakes_at = NULL,
+    fault_code = NULL, fault_message = NULL, fault_retryable = NULL, ended_at = ?2,
     current_position = COALESCE(current_position, 0) WHERE run_id = ?1";
 
 const FILES_WRITTEN: &str =
     "UPDATE runs SET files_version = MAX(files_version, ?2) WHERE run_id = ?1";
 const IS_CANCELED: &str = "SELECT 1 FROM runs WHERE run_id = ?1 AND status = 'canceled'";
-pub(crate) const ACTIVE: &str = "SELECT run_id FROM runs WHERE status IN ('queued', 'running')";
+/// A run that waits for its next attempt is not among them.
+pub(crate) const ACTIVE: &str =
+    "SELECT run_id FROM runs WHERE status IN ('queued', 'running') AND wakes_at IS NULL";
+const NEXT_WAKES: &str = "SELECT run_id, wakes_at FROM runs INDEXED BY runs_by_wake
+    WHERE wakes_at IS NOT NULL AND status <> 'paused' ORDER BY wakes_at, run_id LIMIT ?1";
 
 pub(crate) fn created(db: &Connection, entry: Entry<'_>, created: &Created) -> Result<(), Error> {
     let plan = &created.plan;
@@ -87,6 +108,7 @@ pub(crate) fn created(db: &Connection, entry: Entry<'_>, created: &Created) -> R
         created.belonging.project_id,
         entry.at_ms(),
         plan.stages.len(),
+        created.started_by,
     ])?;
     db.prepare_cached(INSERT_REQUEST)?.execute(params![entry.run_id(), created.request_text])?;
     let mut mode = db.prepare_cached(INSERT_MODE)?;
@@ -181,6 +203,56 @@ pub(crate) fn gate_rejected(
     let mut statement = db.prepare_cached(GATE_REJECTED)?;
     statement.execute(params![entry.run_id(), after.0, entry.at_ms()])?;
     Ok(())
+}
+
+pub(crate) fn gate_revised(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+) -> Result<(), Error> {
+    db.prepare_cached(GATE_REVISED)?.execute(params![entry.run_id(), stage.0])?;
+    Ok(())
+}
+
+pub(crate) fn retries_spent(
+    db: &Connection,
+    entry: Entry<'_>,
+    at: StageIdx,
+    fault: &Fault,
+) -> Result<(), Error> {
+    db.prepare_cached(RETRIES_SPENT)?.execute(params![
+        entry.run_id(),
+        at.0,
+        fault.kind.code(),
+        fault.message,
+        fault.kind.is_retryable(),
+    ])?;
+    Ok(())
+}
+
+pub(crate) fn wakes_at(
+    db: &Connection,
+    entry: Entry<'_>,
+    at: Option<Timestamp>,
+) -> Result<(), Error> {
+    let at = at.map(Timestamp::as_unix_ms);
+    db.prepare_cached(WAKES_AT)?.execute(params![entry.run_id(), at])?;
+    Ok(())
+}
+
+/// After the gate's own row was changed.
+pub(crate) fn wakes_with_gate(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
+    db.prepare_cached(WAKES_WITH_GATE)?.execute([entry.run_id()])?;
+    Ok(())
+}
+
+/// Runs for which time brings about something, by that time.
+pub(crate) fn next_wakes(db: &Connection, limit: usize) -> Result<Vec<(RunId, Timestamp)>, Error> {
+    let mut statement = db.prepare_cached(NEXT_WAKES)?;
+    let rows = statement.query_map([limit], |row| {
+        Ok((crate::column::parsed(row, "run_id")?, crate::column::time(row, "wakes_at")?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 pub(crate) fn paused(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {

@@ -7,8 +7,8 @@
 //! is decided or closed. Work and model wait are known to the attempts and the journal; reading puts them together.
 mod read;
 
-use domain::run::StageResult;
-use domain::{Fault, Plan, StageIdx};
+use domain::run::{Decision, StageResult};
+use domain::{Digest, Fault, Plan, StageIdx, Timestamp};
 use rusqlite::{Connection, params};
 
 use crate::Error;
@@ -18,17 +18,17 @@ pub use read::{StageRow, StageStatus, StageTimes};
 pub(crate) use read::{files, list};
 
 const INSERT: &str = "INSERT INTO stages
-    (run_id, position, stage_key, title, gate_question, status, ready_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6)";
+    (run_id, position, stage_key, title, gate_question, status, ready_at, grant_count)
+    VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7)";
 
 const STARTED: &str = "UPDATE stages SET status = 'running', attempt = ?3,
     first_started_at = COALESCE(first_started_at, ?4), started_at = ?4, ended_at = NULL,
     queue_ms = queue_ms + MAX(0, ?4 - COALESCE(ready_at, ?4)), ready_at = NULL,
-    attempt_since = ?4, summary = NULL, data_digest = NULL, content_hash = NULL,
+    attempt_since = ?4, retry_at = NULL, summary = NULL, data_digest = NULL, content_hash = NULL,
     fault_code = NULL, fault_message = NULL, fault_retryable = NULL
     WHERE run_id = ?1 AND position = ?2";
 const FINISHED: &str = "UPDATE stages SET status = 'done', ended_at = ?3, summary = ?4,
-    data_digest = ?5, content_hash = ?6,
+    data_digest = ?5, content_hash = ?6, feedback = NULL,
     attempt_ms = attempt_ms + MAX(0, ?3 - COALESCE(attempt_since, ?3)), attempt_since = NULL
     WHERE run_id = ?1 AND position = ?2";
 const FAILED: &str = "UPDATE stages SET status = 'failed', ended_at = ?3,
@@ -54,15 +54,29 @@ const BUDGET_GRANTED: &str = "UPDATE stages SET status = 'running',
     attempt_since = CASE WHEN NOT EXISTS
         (SELECT 1 FROM runs WHERE run_id = ?1 AND status = 'paused') THEN ?3 END
     WHERE run_id = ?1 AND position = ?2";
+/// Waits for its next attempt.
+const RETRY_SCHEDULED: &str = "UPDATE stages SET status = 'backing_off', retry_at = ?3
+    WHERE run_id = ?1 AND position = ?2";
+const RETRY_DUE: &str = "UPDATE stages SET status = 'pending', retry_at = NULL, ready_at = ?3
+    WHERE run_id = ?1 AND position = ?2";
+const EDITED: &str = "UPDATE stages SET content_hash = ?3 WHERE run_id = ?1 AND position = ?2";
+/// In a paused run the stage is begun when the run is resumed.
+const REVISED: &str = "UPDATE stages SET status = 'pending', ended_at = NULL, summary = NULL,
+    data_digest = NULL, content_hash = NULL, feedback = ?4,
+    human_wait_ms = human_wait_ms + MAX(0, ?3 - COALESCE(gate_since, ?3)), gate_since = NULL,
+    ready_at = CASE WHEN NOT EXISTS
+        (SELECT 1 FROM runs WHERE run_id = ?1 AND status = 'paused') THEN ?3 END
+    WHERE run_id = ?1 AND position = ?2";
 /// A result ended with its attempt; an attempt that waited for a budget ends here.
 const GATE_REJECTED: &str = "UPDATE stages SET status = 'rejected',
     ended_at = COALESCE(ended_at, ?3),
     human_wait_ms = human_wait_ms + MAX(0, ?3 - COALESCE(gate_since, ?3)), gate_since = NULL
     WHERE run_id = ?1 AND position = ?2";
-/// A next stage that was ready for an instant, until its run paused.
+/// A next stage that was ready for an instant, until its run paused; or a stage that waited for its next attempt.
 const PAUSED: &str = "UPDATE stages SET
-    queue_ms = queue_ms + MAX(0, ?2 - ready_at), ready_at = NULL
-    WHERE run_id = ?1 AND ready_at IS NOT NULL";
+    queue_ms = queue_ms + MAX(0, ?2 - COALESCE(ready_at, ?2)), ready_at = NULL, retry_at = NULL,
+    status = CASE WHEN status = 'backing_off' THEN 'failed' ELSE status END
+    WHERE run_id = ?1 AND (ready_at IS NOT NULL OR status = 'backing_off')";
 /// The stage is begun, or goes on in an attempt that was allowed more budget during the pause.
 const RESUMED: &str = "UPDATE stages SET
     ready_at = CASE WHEN status <> 'running' THEN ?2 END,
@@ -72,23 +86,27 @@ const RESUMED: &str = "UPDATE stages SET
         WHERE run_id = ?1 AND status = 'paused' AND open_approval IS NULL)";
 const RETRIED: &str = "UPDATE stages SET status = 'pending', ended_at = NULL, summary = NULL,
     data_digest = NULL, content_hash = NULL, fault_code = NULL, fault_message = NULL,
-    fault_retryable = NULL, gate_since = NULL, attempt_since = NULL,
+    fault_retryable = NULL, gate_since = NULL, attempt_since = NULL, retry_at = NULL,
+    feedback = CASE WHEN position = ?2 THEN feedback END,
     ready_at = CASE WHEN position = ?2 THEN ?3 END
     WHERE run_id = ?1 AND position >= ?2";
 const CANCELED: &str = "UPDATE stages SET
-    status = CASE WHEN status IN ('running', 'waiting_approval') THEN 'canceled' ELSE status END,
+    status = CASE WHEN status IN ('running', 'waiting_approval', 'backing_off') THEN 'canceled'
+        ELSE status END,
     ended_at = CASE WHEN status IN ('running', 'waiting_approval') THEN COALESCE(ended_at, ?2)
-        ELSE ended_at END,
+        ELSE ended_at END, retry_at = NULL,
     attempt_ms = attempt_ms + MAX(0, ?2 - COALESCE(attempt_since, ?2)), attempt_since = NULL,
     human_wait_ms = human_wait_ms + MAX(0, ?2 - COALESCE(gate_since, ?2)), gate_since = NULL,
     queue_ms = queue_ms + MAX(0, ?2 - COALESCE(ready_at, ?2)), ready_at = NULL
     WHERE run_id = ?1
-    AND (status = 'running' OR gate_since IS NOT NULL OR ready_at IS NOT NULL)";
+    AND (status IN ('running', 'backing_off') OR gate_since IS NOT NULL OR ready_at IS NOT NULL)";
 
 pub(crate) fn created(db: &Connection, entry: Entry<'_>, plan: &Plan) -> Result<(), Error> {
     let mut insert = db.prepare_cached(INSERT)?;
     for (position, stage) in (0u16..).zip(&plan.stages) {
-        let question = stage.gate.as_ref().and_then(|gate| gate.question.as_deref());
+        let gate = stage.gate.as_ref();
+        let question = gate.and_then(|gate| gate.question.as_deref());
+        let grant_count = gate.map_or(1, |gate| gate.policy.grant_count);
         let ready_at = (position == 0).then_some(entry.at_ms());
         insert.execute(params![
             entry.run_id(),
@@ -96,7 +114,8 @@ pub(crate) fn created(db: &Connection, entry: Entry<'_>, plan: &Plan) -> Result<
             stage.key.as_str(),
             stage.title,
             question,
-            ready_at
+            ready_at,
+            grant_count
         ])?;
     }
     Ok(())
@@ -144,6 +163,46 @@ pub(crate) fn failed(
         fault.message,
         fault.kind.is_retryable(),
     ])?;
+    Ok(())
+}
+
+pub(crate) fn retry_scheduled(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+    at: Timestamp,
+) -> Result<(), Error> {
+    let mut statement = db.prepare_cached(RETRY_SCHEDULED)?;
+    statement.execute(params![entry.run_id(), stage.0, at.as_unix_ms()])?;
+    Ok(())
+}
+
+pub(crate) fn retry_due(db: &Connection, entry: Entry<'_>, stage: StageIdx) -> Result<(), Error> {
+    let mut statement = db.prepare_cached(RETRY_DUE)?;
+    statement.execute(params![entry.run_id(), stage.0, entry.at_ms()])?;
+    Ok(())
+}
+
+pub(crate) fn edited(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+    content_hash: &Digest,
+) -> Result<(), Error> {
+    let mut statement = db.prepare_cached(EDITED)?;
+    statement.execute(params![entry.run_id(), stage.0, content_hash.as_str()])?;
+    Ok(())
+}
+
+/// Before the run's own row is changed: it says whether the run is paused.
+pub(crate) fn revised(
+    db: &Connection,
+    entry: Entry<'_>,
+    stage: StageIdx,
+    decision: &Decision,
+) -> Result<(), Error> {
+    let mut statement = db.prepare_cached(REVISED)?;
+    statement.execute(params![entry.run_id(), stage.0, entry.at_ms(), decision.comment])?;
     Ok(())
 }
 

@@ -14,8 +14,9 @@ use crate::readers::Readers;
 use crate::writer::{Job, Writer};
 use crate::{
     Append, ApprovalFilter, ApprovalRow, ArtifactRow, AttemptRecord, CallAnswered, CallDetail,
-    CallFilter, CallRow, CallStarted, DaySpent, Error, Journaled, Listed, Owner, Page, RunFilter,
-    RunRow, StageRow, StageSpent, StartedWith, UsageFilter, UsageKey, UsageRow, UsageSum,
+    CallFilter, CallRow, CallStarted, DaySpent, Error, GrantRow, Journaled, Listed, Owner, Page,
+    RunFilter, RunRow, StageRow, StageSpent, StartedWith, UsageFilter, UsageKey, UsageRow,
+    UsageSum,
 };
 use crate::{
     approvals, artifacts, attempts, calls, events, replay, run_files, runs, stages, start_keys,
@@ -189,6 +190,17 @@ impl Store {
     /// Runs that are queued or running, by the time of their creation.
     pub async fn active_runs(&self) -> Result<Vec<RunId>, Error> {
         self.inner.readers.ask(runs::active).await
+    }
+
+    /// The runs for which time next brings about something, at most `limit`, by that time.
+    pub async fn next_wakes(&self, limit: usize) -> Result<Vec<(RunId, Timestamp)>, Error> {
+        self.inner.readers.ask(move |db| runs::next_wakes(db, limit)).await
+    }
+
+    /// Grants so far at a gate that takes several, the last one excepted, in their order.
+    pub async fn grants(&self, approval: &ApprovalId) -> Result<Vec<GrantRow>, Error> {
+        let approval = approval.clone();
+        self.inner.readers.ask(move |db| approvals::grants(db, &approval)).await
     }
 
     /// What a start key has started.

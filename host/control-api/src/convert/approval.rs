@@ -68,6 +68,7 @@ impl From<ApprovalStatus> for ApprovalStatusDto {
             ApprovalStatus::Pending => ApprovalStatusDto::Pending,
             ApprovalStatus::Granted => ApprovalStatusDto::Granted,
             ApprovalStatus::Rejected => ApprovalStatusDto::Rejected,
+            ApprovalStatus::Revised => ApprovalStatusDto::Revised,
             ApprovalStatus::Closed => ApprovalStatusDto::Closed,
         }
     }

@@ -37,11 +37,56 @@ fn kind(event: &Event, plan: &Plan) -> EventKindDto {
             attempt: *attempt,
             fault: FaultDto::from(fault),
         },
-        Event::GateOpened { stage, approval, content_hash } => EventKindDto::GateOpened {
+        Event::GateOpened { stage, approval, content_hash, timing } => EventKindDto::GateOpened {
             stage: key(stage),
             approval_id: approval.to_string(),
             content_hash: content_hash.to_string(),
+            deadline_at: timing.deadline_at.map(moment),
+            remind_at: timing.remind_at.map(moment),
         },
+        Event::GateGrantAdded { stage, approval, decision } => EventKindDto::GateGrantAdded {
+            stage: key(stage),
+            approval_id: approval.to_string(),
+            actor: decision.actor.clone(),
+            comment: decision.comment.clone(),
+        },
+        Event::ArtifactsEdited { stage, approval, actor, artifacts, content_hash } => {
+            EventKindDto::ArtifactsEdited {
+                stage: key(stage),
+                approval_id: approval.to_string(),
+                actor: actor.clone(),
+                artifacts: artifacts.iter().map(EventArtifactDto::from).collect(),
+                content_hash: content_hash.to_string(),
+            }
+        }
+        Event::GateReminded { stage, approval, number, next_at, failure } => {
+            EventKindDto::GateReminded {
+                stage: key(stage),
+                approval_id: approval.to_string(),
+                number: *number,
+                next_at: next_at.map(moment),
+                failure: failure.clone(),
+            }
+        }
+        Event::GateEscalated { stage, approval } => {
+            EventKindDto::GateEscalated { stage: key(stage), approval_id: approval.to_string() }
+        }
+        Event::GateRevised { stage, approval, decision } => EventKindDto::GateRevised {
+            stage: key(stage),
+            approval_id: approval.to_string(),
+            actor: decision.actor.clone(),
+            comment: decision.comment.clone(),
+        },
+        Event::RetryScheduled { stage, failures, at, fault } => EventKindDto::RetryScheduled {
+            stage: key(stage),
+            failures: *failures,
+            retry_at: moment(*at),
+            fault: FaultDto::from(fault),
+        },
+        Event::RetryDue { stage } => EventKindDto::RetryDue { stage: key(stage) },
+        Event::RetriesSpent { stage, fault } => {
+            EventKindDto::RetriesSpent { stage: key(stage), fault: FaultDto::from(fault) }
+        }
         Event::BudgetWarned { stage, attempt, bound } => EventKindDto::BudgetWarned {
             stage: key(stage),
             attempt: *attempt,
@@ -98,6 +143,7 @@ fn run_created(created: &Created) -> EventKindDto {
         profile_version: plan.profile_version.clone(),
         stages: plan.stages.iter().map(|stage| stage.key.to_string()).collect(),
         variables: created.variables.iter().map(VariableDto::from).collect(),
+        started_by: created.started_by.clone(),
     }
 }
 

@@ -49,6 +49,34 @@ pub(super) fn line(what: &EventKindDto) -> String {
         EventKindDto::GateRejected { stage, actor, comment, .. } => {
             format!("{stage}: rejected by {actor}{}", words(comment.as_deref()))
         }
+        EventKindDto::GateGrantAdded { stage, actor, comment, .. } => {
+            format!(
+                "{stage}: granted by {actor}, more grants are needed{}",
+                words(comment.as_deref())
+            )
+        }
+        EventKindDto::ArtifactsEdited { stage, actor, artifacts, .. } => {
+            format!("{stage}: edited by {actor}{}", made(artifacts))
+        }
+        EventKindDto::GateReminded { stage, number, failure: None, .. } => {
+            format!("{stage}: reminder {number} sent")
+        }
+        EventKindDto::GateReminded { stage, number, failure: Some(failure), .. } => {
+            format!("{stage}: reminder {number} could not be sent: {}", first_line(failure))
+        }
+        EventKindDto::GateEscalated { stage, .. } => {
+            format!("{stage}: nobody decided in time; others may decide as well")
+        }
+        EventKindDto::GateRevised { stage, actor, comment, .. } => {
+            format!("{stage}: sent back by {actor}{}", words(comment.as_deref()))
+        }
+        EventKindDto::RetryScheduled { stage, retry_at, .. } => {
+            format!("{stage}: is tried again at {retry_at}")
+        }
+        EventKindDto::RetryDue { stage } => format!("{stage}: is tried again"),
+        EventKindDto::RetriesSpent { stage, fault } => {
+            format!("run paused at {stage}: retries are spent: {}", fault.error_code)
+        }
         EventKindDto::PauseRequested { actor } => format!("pause requested by {actor}"),
         EventKindDto::RunPaused {} => "run paused".to_owned(),
         EventKindDto::RunResumed { actor } => format!("run resumed by {actor}"),

@@ -191,6 +191,7 @@ impl From<StageStatus> for StageStatusDto {
         match status {
             StageStatus::Pending => StageStatusDto::Pending,
             StageStatus::Running => StageStatusDto::Running,
+            StageStatus::BackingOff => StageStatusDto::BackingOff,
             StageStatus::WaitingApproval => StageStatusDto::WaitingApproval,
             StageStatus::Done => StageStatusDto::Done,
             StageStatus::Failed => StageStatusDto::Failed,

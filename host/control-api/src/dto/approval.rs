@@ -15,6 +15,8 @@ pub enum ApprovalStatusDto {
     Granted,
     /// A person said no.
     Rejected,
+    /// A person wants another version.
+    Revised,
     /// The run ended, or started again, before it was decided.
     Closed,
 }

@@ -39,6 +39,8 @@ pub enum EventKindDto {
         stages: Vec<String>,
         /// Context variables that it starts with.
         variables: Vec<VariableDto>,
+        /// Who started it, if they said so.
+        started_by: Option<String>,
     },
     /// An attempt at a stage has begun.
     StageStarted {
@@ -101,6 +103,54 @@ pub enum EventKindDto {
         approval_id: String,
         /// Digest of what is to be looked at.
         content_hash: String,
+        /// When the outcome of its deadline comes about (RFC 3339).
+        deadline_at: Option<String>,
+        /// When people are reminded (RFC 3339).
+        remind_at: Option<String>,
+    },
+    /// A person said yes, where it takes more than one.
+    GateGrantAdded {
+        /// The stage.
+        stage: String,
+        /// The question.
+        approval_id: String,
+        /// Who granted.
+        actor: String,
+        /// In which words.
+        comment: Option<String>,
+    },
+    /// A person put artifacts in place of the stage's. Grants from before are void.
+    ArtifactsEdited {
+        /// The stage.
+        stage: String,
+        /// The question.
+        approval_id: String,
+        /// Who.
+        actor: String,
+        /// Those that changed.
+        artifacts: Vec<EventArtifactDto>,
+        /// Digest over all artifacts of the stage as they are now.
+        content_hash: String,
+    },
+    /// People were reminded of an open gate, or could not be.
+    GateReminded {
+        /// The stage.
+        stage: String,
+        /// The question.
+        approval_id: String,
+        /// 1 for the first.
+        number: u16,
+        /// When they are reminded again (RFC 3339).
+        next_at: Option<String>,
+        /// Why it did not reach the webhook; null if it did.
+        failure: Option<String>,
+    },
+    /// The deadline of a gate has passed, and others may decide as well.
+    GateEscalated {
+        /// The stage.
+        stage: String,
+        /// The question.
+        approval_id: String,
     },
     /// A budget is nearly used up.
     BudgetWarned {
@@ -147,6 +197,42 @@ pub enum EventKindDto {
         actor: String,
         /// In which words.
         comment: Option<String>,
+    },
+    /// A person wants another version: the stage is done again with their words.
+    GateRevised {
+        /// The stage.
+        stage: String,
+        /// The question.
+        approval_id: String,
+        /// Who decided.
+        actor: String,
+        /// What they want changed.
+        comment: Option<String>,
+    },
+    /// The stage is tried again later.
+    RetryScheduled {
+        /// The stage.
+        stage: String,
+        /// Failures since somebody last wanted the stage.
+        failures: u32,
+        /// When the next attempt may begin (RFC 3339).
+        retry_at: String,
+        /// Why the last one failed.
+        #[serde(flatten)]
+        fault: FaultDto,
+    },
+    /// The wait before the next attempt is over.
+    RetryDue {
+        /// The stage.
+        stage: String,
+    },
+    /// The stage has failed as often as it is tried, and the run pauses.
+    RetriesSpent {
+        /// The stage.
+        stage: String,
+        /// Why its last attempt failed.
+        #[serde(flatten)]
+        fault: FaultDto,
     },
     /// The run will pause when the running attempt is done.
     PauseRequested {
@@ -200,6 +286,14 @@ impl EventKindDto {
             EventKindDto::BudgetGateOpened { .. } => "budget_gate_opened",
             EventKindDto::GateGranted { .. } => "gate_granted",
             EventKindDto::GateRejected { .. } => "gate_rejected",
+            EventKindDto::GateGrantAdded { .. } => "gate_grant_added",
+            EventKindDto::ArtifactsEdited { .. } => "artifacts_edited",
+            EventKindDto::GateReminded { .. } => "gate_reminded",
+            EventKindDto::GateEscalated { .. } => "gate_escalated",
+            EventKindDto::GateRevised { .. } => "gate_revised",
+            EventKindDto::RetryScheduled { .. } => "retry_scheduled",
+            EventKindDto::RetryDue { .. } => "retry_due",
+            EventKindDto::RetriesSpent { .. } => "retries_spent",
             EventKindDto::PauseRequested { .. } => "pause_requested",
             EventKindDto::RunPaused {} => "run_paused",
             EventKindDto::RunResumed { .. } => "run_resumed",

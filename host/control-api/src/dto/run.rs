@@ -22,6 +22,9 @@ pub struct StartRunRequest {
     /// The project that it is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_id: Option<String>,
+    /// Who starts it. Profiles whose gates want somebody else to grant cannot do without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// JSON object: texts of skills to replace, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skill_overrides: Option<Value>,
@@ -212,6 +215,8 @@ pub enum StageStatusDto {
     Pending,
     /// An attempt is running.
     Running,
+    /// Its last attempt failed, and the next one begins later.
+    BackingOff,
     /// Its gate waits for a person.
     WaitingApproval,
     /// Done, and its gate passed.
@@ -230,6 +235,7 @@ impl StageStatusDto {
         match self {
             StageStatusDto::Pending => "pending",
             StageStatusDto::Running => "running",
+            StageStatusDto::BackingOff => "backing_off",
             StageStatusDto::WaitingApproval => "waiting_approval",
             StageStatusDto::Done => "done",
             StageStatusDto::Failed => "failed",

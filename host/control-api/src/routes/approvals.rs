@@ -30,6 +30,7 @@ impl QueryWords for ApprovalQuery {
             ("pending", ApprovalStatus::Pending),
             ("granted", ApprovalStatus::Granted),
             ("rejected", ApprovalStatus::Rejected),
+            ("revised", ApprovalStatus::Revised),
             ("closed", ApprovalStatus::Closed),
         ];
         let status = reader.word("status", &words);
@@ -42,7 +43,7 @@ impl QueryWords for ApprovalQuery {
 #[utoipa::path(
     get, path = "/api/v2/approvals", operation_id = "list_approvals", tag = "approvals",
     params(
-        ("status" = Option<String>, Query, description = "`pending`, `granted`, `rejected` or `closed`"),
+        ("status" = Option<String>, Query, description = "`pending`, `granted`, `rejected`, `revised` or `closed`"),
         ("run_id" = Option<String>, Query, description = "Those of one run"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u32>, Query, description = "1 to 200, 50 if left out"),
@@ -195,5 +196,6 @@ fn parse(
     if !problems.is_empty() {
         return Err(Problem::invalid(problems));
     }
-    Ok(GateDecision { approval, verdict, actor, comment, content_hash })
+    let edits = Vec::new();
+    Ok(GateDecision { approval, verdict, actor, comment, content_hash, edits })
 }

@@ -86,6 +86,8 @@ impl Host {
             clock: Clock::manual(Timestamp::from_unix_ms(1_750_000_000_000)),
         };
         let settings = Settings {
+            groups: Default::default(),
+            webhooks: Default::default(),
             attempt_count_max: 8,
             shutdown_grace: Duration::ZERO,
             model_call_time_max: Duration::from_secs(10),

@@ -2,7 +2,7 @@
 use super::{BudgetBound, CallOutcome, Decision, Verdict};
 use crate::plan::StageIdx;
 use crate::stage::Variable;
-use crate::{ApprovalId, ArtifactRef, CallId, Digest, Fault};
+use crate::{ApprovalId, ArtifactRef, CallId, Digest, Fault, Timestamp};
 
 /// Something that is asked of a run: by a person, a program, or the engine that carries the run out.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +46,8 @@ pub enum Command {
         result: StageResult,
         /// Names the question of the gate, if there is one after the stage.
         approval: ApprovalId,
+        /// When: the gate's deadline begins here.
+        at: Timestamp,
     },
     /// The running attempt failed.
     FailStage {
@@ -55,6 +57,24 @@ pub enum Command {
         attempt: u32,
         /// Why.
         fault: Fault,
+        /// When: the wait for the next attempt begins here.
+        at: Timestamp,
+    },
+    /// Time has passed: a wait is over, or the deadline of a gate. Safe to repeat.
+    PassTime {
+        /// What time it is.
+        now: Timestamp,
+    },
+    /// People were reminded of an open gate, or could not be.
+    NoteReminder {
+        /// The question.
+        approval: ApprovalId,
+        /// 1 for the first reminder of the gate.
+        number: u16,
+        /// When.
+        at: Timestamp,
+        /// Why it did not reach the webhook.
+        failure: Option<String>,
     },
     /// A person decides a gate.
     DecideGate {
@@ -62,10 +82,14 @@ pub enum Command {
         approval: ApprovalId,
         /// Which way.
         verdict: Verdict,
-        /// Who, and in which words.
+        /// Who, and in which words. A revision has words.
         decision: Decision,
+        /// The groups that they are in at this moment.
+        groups: Vec<String>,
         /// What the person looked at. `None`: whatever is there.
         content_hash: Option<Digest>,
+        /// What they put in place of what they looked at. Goes with a grant only.
+        edit: Option<Edit>,
     },
     /// Start nothing new. A running attempt is finished first.
     Pause {
@@ -106,6 +130,15 @@ pub struct ModelCallNote {
     pub call: CallId,
     /// How it went.
     pub outcome: CallOutcome,
+}
+
+/// Artifacts of a stage's result in a reviewer's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Those that changed, at least one; each has the name of one that is there.
+    pub artifacts: Vec<ArtifactRef>,
+    /// Digest over all artifacts of the stage, these in place of the old ones.
+    pub content_hash: Digest,
 }
 
 /// What an attempt made, without the texts.

@@ -1,10 +1,12 @@
 //! What may happen now.
+mod gate;
+
 use super::{
-    AfterAttempt, BudgetBound, Command, Decision, Ending, Event, GateSubject, ModelCallNote,
-    OpenGate, PausedAt, Refusal, Run, RunState, StageResult, Verdict,
+    AfterAttempt, BudgetBound, Command, Ending, Event, ModelCallNote, PausedAt, Refusal, Run,
+    RunState, StageResult,
 };
-use crate::plan::StageIdx;
-use crate::{ApprovalId, Digest, Fault};
+use crate::plan::{RetryPolicy, StageIdx, WhenSpent};
+use crate::{ApprovalId, Fault, Timestamp};
 
 impl Run {
     /// The events that a command leads to; none if there is nothing to do for it.
@@ -23,13 +25,25 @@ impl Run {
                     Event::BudgetGateOpened { stage, attempt, approval, content_hash, bound };
                 self.open_budget_gate(stage, attempt, opened)
             }
-            Command::FinishStage { stage, attempt, result, approval } => {
-                self.finish_stage(stage, attempt, result, approval)
+            Command::FinishStage { stage, attempt, result, approval, at } => {
+                self.finish_stage(stage, attempt, result, approval, at)
             }
-            Command::FailStage { stage, attempt, fault } => self.fail_stage(stage, attempt, fault),
-            Command::DecideGate { approval, verdict, decision, content_hash } => {
-                self.decide_gate(approval, verdict, decision, content_hash.as_ref())
+            Command::FailStage { stage, attempt, fault, at } => {
+                self.fail_stage(stage, attempt, fault, at)
             }
+            Command::PassTime { now } => Ok(self.pass_time(now)),
+            Command::NoteReminder { approval, number, at, failure } => {
+                Ok(self.note_reminder(approval, number, at, failure))
+            }
+            Command::DecideGate { approval, verdict, decision, groups, content_hash, edit } => self
+                .decide_gate(gate::Asked {
+                    approval,
+                    verdict,
+                    decision,
+                    groups,
+                    content_hash,
+                    edit,
+                }),
             Command::Pause { actor } => self.pause(actor),
             Command::Resume { actor } => Ok(self.resume(actor)),
             Command::Cancel { actor, reason } => self.cancel(actor, reason),
@@ -42,6 +56,7 @@ impl Run {
             RunState::Ready { stage } if *stage == requested => Ok(vec![self.started(*stage)]),
             RunState::Ready { .. }
             | RunState::Running { .. }
+            | RunState::BackingOff { .. }
             | RunState::AwaitingGate { .. }
             | RunState::Paused { .. }
             | RunState::Finished(_) => Err(Refusal::StaleAttempt),
@@ -90,13 +105,15 @@ impl Run {
         attempt: u32,
         result: StageResult,
         approval: ApprovalId,
+        at: Timestamp,
     ) -> Result<Vec<Event>, Refusal> {
         let after = self.expect_attempt(stage, attempt)?;
         let content_hash = result.content_hash.clone();
         let mut events = vec![Event::StageFinished { stage, attempt, result }];
         let gated = self.plan().stage(stage).is_some_and(|planned| planned.gate.is_some());
         if gated {
-            events.push(Event::GateOpened { stage, approval, content_hash });
+            let timing = self.timing_of_gate(stage, at);
+            events.push(Event::GateOpened { stage, approval, content_hash, timing });
         }
         match (gated, self.stage_after(stage), after) {
             (true, _, AfterAttempt::GoOn) => {}
@@ -115,60 +132,29 @@ impl Run {
         stage: StageIdx,
         attempt: u32,
         fault: Fault,
+        at: Timestamp,
     ) -> Result<Vec<Event>, Refusal> {
-        self.expect_attempt(stage, attempt)?;
-        Ok(vec![
-            Event::StageFailed { stage, attempt, fault: fault.clone() },
-            Event::RunFailed { stage, fault },
-        ])
-    }
-
-    fn decide_gate(
-        &self,
-        approval: ApprovalId,
-        verdict: Verdict,
-        decision: Decision,
-        content_hash: Option<&Digest>,
-    ) -> Result<Vec<Event>, Refusal> {
-        let gate = self.expect_open(&approval, verdict)?;
-        let Some(gate) = gate else { return Ok(Vec::new()) };
-        if content_hash.is_some_and(|seen| *seen != gate.content_hash) {
-            return Err(Refusal::ContentChanged);
-        }
-        let stage = gate.stage;
-        match verdict {
-            Verdict::Rejected => Ok(vec![Event::GateRejected { stage, approval, decision }]),
-            Verdict::Granted => {
-                let mut events = vec![Event::GateGranted { stage, approval, decision }];
-                let ends = match gate.subject {
-                    GateSubject::Result => self.stage_after(stage).is_none(),
-                    GateSubject::Budget { .. } => false,
-                };
-                if ends {
-                    events.push(Event::RunCompleted);
-                }
-                Ok(events)
+        let after = self.expect_attempt(stage, attempt)?;
+        let retry = self.plan().stage(stage).map_or(&RetryPolicy::NONE, |planned| &planned.retry);
+        let progress = self.progress.get(stage.as_usize());
+        let failures = progress.map_or(0, |progress| progress.failures) + 1;
+        let mut events = vec![Event::StageFailed { stage, attempt, fault: fault.clone() }];
+        if !retry.covers(&fault.kind) {
+            events.push(Event::RunFailed { stage, fault });
+        } else if failures < retry.attempt_count_max {
+            let at = at.after(retry.wait_after(failures));
+            events.push(Event::RetryScheduled { stage, failures, at, fault });
+            match after {
+                AfterAttempt::GoOn => {}
+                AfterAttempt::Pause => events.push(Event::RunPaused),
             }
+        } else {
+            events.push(match retry.when_spent {
+                WhenSpent::Fail => Event::RunFailed { stage, fault },
+                WhenSpent::Pause => Event::RetriesSpent { stage, fault },
+            });
         }
-    }
-
-    /// The open gate with this name; `None` if it was decided the same way before.
-    fn expect_open(
-        &self,
-        approval: &ApprovalId,
-        verdict: Verdict,
-    ) -> Result<Option<&OpenGate>, Refusal> {
-        if let Some(gate) = self.open_gate().filter(|gate| gate.approval == *approval) {
-            return Ok(Some(gate));
-        }
-        match self.decided.iter().find(|(decided, _)| decided == approval) {
-            Some((_, first)) if *first == verdict => Ok(None),
-            Some((_, first)) => Err(Refusal::AlreadyDecided { verdict: *first }),
-            None if self.closed.contains(approval) => {
-                Err(Refusal::ApprovalClosed { status: self.status() })
-            }
-            None => Err(Refusal::UnknownApproval),
-        }
+        Ok(events)
     }
 
     fn pause(&self, actor: String) -> Result<Vec<Event>, Refusal> {
@@ -176,7 +162,9 @@ impl Run {
             RunState::Running { after: AfterAttempt::GoOn, .. } => {
                 Ok(vec![Event::PauseRequested { actor }])
             }
-            RunState::Ready { .. } | RunState::AwaitingGate { .. } => {
+            RunState::Ready { .. }
+            | RunState::BackingOff { .. }
+            | RunState::AwaitingGate { .. } => {
                 Ok(vec![Event::PauseRequested { actor }, Event::RunPaused])
             }
             RunState::Running { after: AfterAttempt::Pause, .. } | RunState::Paused { .. } => {
@@ -193,6 +181,7 @@ impl Run {
             }
             RunState::Ready { .. }
             | RunState::Running { after: AfterAttempt::GoOn, .. }
+            | RunState::BackingOff { .. }
             | RunState::AwaitingGate { .. }
             | RunState::Finished(_) => Vec::new(),
         }
@@ -202,6 +191,7 @@ impl Run {
         match &self.state {
             RunState::Ready { .. }
             | RunState::Running { .. }
+            | RunState::BackingOff { .. }
             | RunState::AwaitingGate { .. }
             | RunState::Paused { .. } => Ok(vec![Event::RunCanceled { actor, reason }]),
             RunState::Finished(Ending::Canceled { .. }) => Ok(Vec::new()),
@@ -212,19 +202,23 @@ impl Run {
     }
 
     fn retry(&self, from: Option<StageIdx>, actor: String) -> Result<Vec<Event>, Refusal> {
-        let RunState::Finished(ending) = &self.state else {
-            return Err(Refusal::RunNotEnded { status: self.status() });
-        };
-        let from = match (from, ending) {
-            (Some(stage), _) => stage,
-            (
-                None,
+        let stopped_at = match &self.state {
+            RunState::Finished(
                 Ending::Failed { stage, .. }
                 | Ending::Rejected { stage, .. }
                 | Ending::Canceled { stage, .. },
-            ) => *stage,
-            (None, Ending::Completed) => return Err(Refusal::StageNotNamed),
+            )
+            | RunState::Paused { at: PausedAt::Spent { stage, .. } } => Some(*stage),
+            RunState::Finished(Ending::Completed) => None,
+            RunState::Ready { .. }
+            | RunState::Running { .. }
+            | RunState::BackingOff { .. }
+            | RunState::AwaitingGate { .. }
+            | RunState::Paused {
+                at: PausedAt::Stage(_) | PausedAt::Gate(_) | PausedAt::Attempt { .. },
+            } => return Err(Refusal::RunNotEnded { status: self.status() }),
         };
+        let from = from.or(stopped_at).ok_or(Refusal::StageNotNamed)?;
         if from.as_usize() >= self.progress.len() {
             return Err(Refusal::UnknownStage { stage: from });
         }
@@ -243,9 +237,14 @@ impl Run {
             }
             RunState::Running { .. }
             | RunState::Ready { .. }
+            | RunState::BackingOff { .. }
             | RunState::AwaitingGate { .. }
             | RunState::Paused {
-                at: PausedAt::Stage(_) | PausedAt::Gate(_) | PausedAt::Attempt { .. },
+                at:
+                    PausedAt::Stage(_)
+                    | PausedAt::Gate(_)
+                    | PausedAt::Attempt { .. }
+                    | PausedAt::Spent { .. },
             }
             | RunState::Finished(_) => Err(Refusal::StaleAttempt),
         }

@@ -1,10 +1,10 @@
 //! What has happened to a run.
 use std::sync::Arc;
 
-use super::{BudgetBound, Decision, StageResult};
+use super::{BudgetBound, Decision, GateTiming, StageResult};
 use crate::plan::{Plan, StageIdx};
 use crate::stage::{Belonging, Variable};
-use crate::{ApprovalId, CallId, Digest, Fault, Timestamp};
+use crate::{ApprovalId, ArtifactRef, CallId, Digest, Fault, Timestamp};
 
 /// What a run begins with.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Created {
     pub plan: Plan,
     /// Context variables that it starts with.
     pub variables: Vec<Variable>,
+    /// Who started it, if they said so.
+    pub started_by: Option<String>,
 }
 
 /// Something that has happened. Events are never changed and never removed.
@@ -70,6 +72,8 @@ pub enum Event {
         approval: ApprovalId,
         /// Digest of the result.
         content_hash: Digest,
+        /// When something happens by itself.
+        timing: GateTiming,
     },
     /// A budget is nearly used up. Said once for each budget in a run, and again when more of it was allowed.
     BudgetWarned {
@@ -93,7 +97,49 @@ pub enum Event {
         /// The budget.
         bound: BudgetBound,
     },
-    /// A person said yes.
+    /// A person said yes, where it takes more than one of them.
+    GateGrantAdded {
+        /// The stage whose result is looked at.
+        stage: StageIdx,
+        /// The question.
+        approval: ApprovalId,
+        /// Who, and in which words.
+        decision: Decision,
+    },
+    /// A person put artifacts in place of the stage's. What was granted before is void; their own grant follows.
+    ArtifactsEdited {
+        /// The stage.
+        stage: StageIdx,
+        /// The question.
+        approval: ApprovalId,
+        /// Who.
+        actor: String,
+        /// Those that changed.
+        artifacts: Vec<ArtifactRef>,
+        /// Digest over all artifacts of the stage as they are now.
+        content_hash: Digest,
+    },
+    /// People were reminded of an open gate, or could not be.
+    GateReminded {
+        /// The stage.
+        stage: StageIdx,
+        /// The question.
+        approval: ApprovalId,
+        /// 1 for the first.
+        number: u16,
+        /// When they are reminded again. `None`: not again.
+        next_at: Option<Timestamp>,
+        /// Why it did not reach the webhook.
+        failure: Option<String>,
+    },
+    /// The deadline has passed, and others may decide as well.
+    GateEscalated {
+        /// The stage.
+        stage: StageIdx,
+        /// The question.
+        approval: ApprovalId,
+    },
+    /// A person said yes, as the last of those whom it takes.
     GateGranted {
         /// The stage whose result was granted, or whose attempt goes on.
         stage: StageIdx,
@@ -110,6 +156,38 @@ pub enum Event {
         approval: ApprovalId,
         /// Who, and in which words.
         decision: Decision,
+    },
+    /// A person wants another version. The stage is done again with their words.
+    GateRevised {
+        /// The stage.
+        stage: StageIdx,
+        /// The question.
+        approval: ApprovalId,
+        /// Who, and in which words.
+        decision: Decision,
+    },
+    /// The stage is tried again later. Follows the failure.
+    RetryScheduled {
+        /// The stage.
+        stage: StageIdx,
+        /// Failures since somebody last wanted the stage.
+        failures: u32,
+        /// When the next attempt may begin.
+        at: Timestamp,
+        /// Why the last one failed.
+        fault: Fault,
+    },
+    /// The wait before the next attempt is over.
+    RetryDue {
+        /// The stage.
+        stage: StageIdx,
+    },
+    /// The stage has failed as often as it is tried, and the run pauses.
+    RetriesSpent {
+        /// The stage.
+        stage: StageIdx,
+        /// Why its last attempt failed.
+        fault: Fault,
     },
     /// The run will pause when the running attempt is done.
     PauseRequested {
@@ -160,8 +238,16 @@ impl Event {
             Event::GateOpened { .. } => "gate_opened",
             Event::BudgetWarned { .. } => "budget_warned",
             Event::BudgetGateOpened { .. } => "budget_gate_opened",
+            Event::GateGrantAdded { .. } => "gate_grant_added",
+            Event::ArtifactsEdited { .. } => "artifacts_edited",
+            Event::GateReminded { .. } => "gate_reminded",
+            Event::GateEscalated { .. } => "gate_escalated",
             Event::GateGranted { .. } => "gate_granted",
             Event::GateRejected { .. } => "gate_rejected",
+            Event::GateRevised { .. } => "gate_revised",
+            Event::RetryScheduled { .. } => "retry_scheduled",
+            Event::RetryDue { .. } => "retry_due",
+            Event::RetriesSpent { .. } => "retries_spent",
             Event::PauseRequested { .. } => "pause_requested",
             Event::RunPaused => "run_paused",
             Event::RunResumed { .. } => "run_resumed",

@@ -20,6 +20,21 @@ pub enum Refusal {
         /// How it ended, or went on.
         status: Status,
     },
+    /// The gate's policy does not name them.
+    #[error("`{actor}` may not decide at this gate")]
+    NotAReviewer {
+        /// Who tried.
+        actor: String,
+    },
+    /// The gate's policy wants somebody else than whoever started the run.
+    #[error("`{actor}` started the run and may not grant its gates: somebody else has to")]
+    SelfApproval {
+        /// Who tried.
+        actor: String,
+    },
+    /// There is nothing that could be revised or edited: the question is about a budget.
+    #[error("the gate is about a budget: it can be granted or rejected")]
+    NoContent,
     /// What the reviewer looked at is not what is there.
     #[error("the content has changed since it was looked at")]
     ContentChanged,

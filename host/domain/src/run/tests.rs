@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use super::*;
 use crate::fault::FaultKind;
-use crate::plan::{Gate, ModelChoice, OnBudgetExceeded, PinnedPlugin, PlannedStage};
+use crate::plan::{Gate, ModelChoice, OnBudgetExceeded, PinnedPlugin, PlannedStage, RetryPolicy};
 use crate::stage::Belonging;
 use crate::{CallId, Json, Limits};
+
+const NOON: Timestamp = Timestamp::from_unix_ms(43_200_000);
 
 fn hex(digit: char) -> Digest {
     format!("sha256:{}", digit.to_string().repeat(64)).parse().unwrap()
@@ -33,6 +35,7 @@ fn stage(number: usize, gate: Option<Gate>) -> PlannedStage {
         uses: Vec::new(),
         makes: Vec::new(),
         gate,
+        retry: RetryPolicy::NONE,
         limits: Limits::DEFAULT,
         model: ModelChoice::default(),
     }
@@ -65,6 +68,7 @@ fn run(stages: &str) -> Run {
         belonging: Belonging::default(),
         plan,
         variables: Vec::new(),
+        started_by: None,
     };
     Run::create(format!("run_{:032x}", 1).parse().unwrap(), Arc::new(created))
 }
@@ -95,11 +99,12 @@ fn finish(stage: u16, attempt: u32) -> Command {
         attempt,
         result: result(),
         approval: approval(number),
+        at: NOON,
     }
 }
 
 fn fail(stage: u16, attempt: u32) -> Command {
-    Command::FailStage { stage: StageIdx(stage), attempt, fault: fault() }
+    Command::FailStage { stage: StageIdx(stage), attempt, fault: fault(), at: NOON }
 }
 
 fn decide(number: u32, verdict: Verdict) -> Command {
@@ -107,7 +112,9 @@ fn decide(number: u32, verdict: Verdict) -> Command {
         approval: approval(number),
         verdict,
         decision: Decision { actor: "anna".into(), comment: None },
+        groups: Vec::new(),
         content_hash: None,
+        edit: None,
     }
 }
 
@@ -159,6 +166,9 @@ fn where_is(run: &Run) -> String {
         RunState::Running { stage, attempt, after: AfterAttempt::Pause } => {
             format!("running {} attempt {attempt}, then pause", stage.0)
         }
+        RunState::BackingOff { stage, until, .. } => {
+            format!("backing off before {} until +{} ms", stage.0, until.ms_since(NOON))
+        }
         RunState::AwaitingGate { gate } => gate_words(gate),
         RunState::Paused { at: PausedAt::Stage(stage) } => format!("paused before {}", stage.0),
         RunState::Paused { at: PausedAt::Gate(gate) } => {
@@ -166,6 +176,9 @@ fn where_is(run: &Run) -> String {
         }
         RunState::Paused { at: PausedAt::Attempt { stage, attempt } } => {
             format!("paused in {} attempt {attempt}", stage.0)
+        }
+        RunState::Paused { at: PausedAt::Spent { stage, .. } } => {
+            format!("paused before {}, its retries are spent", stage.0)
         }
         RunState::Finished(Ending::Completed) => "completed".to_owned(),
         RunState::Finished(Ending::Failed { stage, .. }) => format!("failed at {}", stage.0),
@@ -270,7 +283,9 @@ fn a_decision_on_changed_content_is_refused() {
         approval: approval(1),
         verdict: Verdict::Granted,
         decision: Decision { actor: "anna".into(), comment: None },
+        groups: Vec::new(),
         content_hash: Some(hex('0')),
+        edit: None,
     };
     check(
         "g-",
@@ -373,6 +388,7 @@ fn a_retry_takes_back_the_variables_of_the_stages_done_again() {
         attempt: 1,
         result: named,
         approval: approval(1),
+        at: NOON,
     };
     give(&mut run, second).unwrap();
     assert_eq!(run.variables().len(), 1);

@@ -165,6 +165,7 @@ impl Host {
         let mut plan = self.engine.preview(mode, None, None).await.unwrap().plan;
         change(&mut plan);
         let created = Created {
+            started_by: None,
             request_text: "a hive for the balcony".to_owned(),
             belonging: Belonging::default(),
             plan,
@@ -203,6 +204,7 @@ impl Host {
         let pending = rows.iter().find(|row| row.status == store::ApprovalStatus::Pending);
         let row = pending.or(rows.first()).expect("the run has a gate");
         let decision = GateDecision {
+            edits: Vec::new(),
             approval: row.id.clone(),
             verdict,
             actor: "tester".to_owned(),
@@ -264,16 +266,24 @@ fn line(event: &Event) -> String {
                 format!("{kind} {} #{ordinal} {code}", stage.0)
             }
         },
-        Event::StageFinished { stage, .. } | Event::GateOpened { stage, .. } => {
-            format!("{kind} {}", stage.0)
-        }
-        Event::StageFailed { stage, fault, .. } | Event::RunFailed { stage, fault } => {
+        Event::StageFinished { stage, .. }
+        | Event::GateOpened { stage, .. }
+        | Event::GateEscalated { stage, .. }
+        | Event::RetryDue { stage } => format!("{kind} {}", stage.0),
+        Event::GateReminded { stage, number, .. } => format!("{kind} {} #{number}", stage.0),
+        Event::ArtifactsEdited { stage, actor, .. } => format!("{kind} {} by={actor}", stage.0),
+        Event::StageFailed { stage, fault, .. }
+        | Event::RetryScheduled { stage, fault, .. }
+        | Event::RetriesSpent { stage, fault }
+        | Event::RunFailed { stage, fault } => {
             format!("{kind} {} {}", stage.0, fault.kind.code())
         }
         Event::BudgetWarned { stage, bound, .. } | Event::BudgetGateOpened { stage, bound, .. } => {
             format!("{kind} {} {}", stage.0, budget(bound))
         }
         Event::GateGranted { stage, decision, .. }
+        | Event::GateGrantAdded { stage, decision, .. }
+        | Event::GateRevised { stage, decision, .. }
         | Event::GateRejected { stage, decision, .. } => {
             format!("{kind} {} by={}", stage.0, decision.actor)
         }
@@ -304,6 +314,8 @@ async fn open(folder: &TempDir, stages: &Arc<Stages>, clock: &Clock, setup: &Set
         clock: clock.clone(),
     };
     let settings = Settings {
+        groups: Default::default(),
+        webhooks: Default::default(),
         attempt_count_max: 8,
         shutdown_grace: Duration::ZERO,
         model_call_time_max: Duration::from_secs(10),

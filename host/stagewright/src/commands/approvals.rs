@@ -50,11 +50,12 @@ fn row(approval: &ApprovalDto) -> Vec<String> {
 }
 
 fn status_of(approval: &ApprovalDto) -> String {
-    use control_api::dto::ApprovalStatusDto::{Closed, Granted, Pending, Rejected};
+    use control_api::dto::ApprovalStatusDto::{Closed, Granted, Pending, Rejected, Revised};
     match approval.status {
         Pending => "pending",
         Granted => "granted",
         Rejected => "rejected",
+        Revised => "revised",
         Closed => "closed",
     }
     .to_owned()

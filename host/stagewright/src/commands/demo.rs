@@ -41,6 +41,7 @@ pub(super) async fn demo(session: &Session<'_>, demo: Demo) -> Result<Exit, Erro
         request_text,
         mode: MODE.to_owned(),
         stage_overrides: Some(scripted_stages(session).await?),
+        actor: Some(session.config.actor.clone()),
         ..StartRunRequest::default()
     };
     let started = start(session, &request, None).await?;

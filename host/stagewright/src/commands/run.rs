@@ -20,7 +20,7 @@ struct StartedLine<'a> {
 }
 
 pub(super) async fn run(session: &Session<'_>, run: Run) -> Result<Exit, Error> {
-    let request = request(&run)?;
+    let request = request(&run, &session.config.actor)?;
     session.say_first_compilation();
     let started = start(session, &request, run.idempotency_key.as_deref()).await?;
     if run.detach {
@@ -102,7 +102,7 @@ fn detached(session: &Session<'_>, started: &StartedRunDto) -> Exit {
     Exit::Done
 }
 
-fn request(run: &Run) -> Result<StartRunRequest, Error> {
+fn request(run: &Run, actor: &str) -> Result<StartRunRequest, Error> {
     let as_text = |text: &str| Ok(Value::String(text.to_owned()));
     let as_json =
         |text: &str| serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"));
@@ -115,5 +115,6 @@ fn request(run: &Run) -> Result<StartRunRequest, Error> {
         skill_overrides: overrides("--skill-override", &run.skills, as_text)?,
         stage_overrides: overrides("--stage-override", &run.stages, as_json)?,
         variables: variables(&run.variables)?,
+        actor: Some(actor.to_owned()),
     })
 }

@@ -1,9 +1,9 @@
 //! Events as they are stored. The tag of each is [`Event::kind`].
 use std::sync::Arc;
 
-use domain::run::{BudgetBound, CallOutcome, Created, Decision, Event, StageResult};
+use domain::run::{BudgetBound, CallOutcome, Created, Decision, Event, GateTiming, StageResult};
 use domain::stage::{Belonging, Variable};
-use domain::{ArtifactRef, Fault, StageIdx};
+use domain::{ArtifactRef, Fault, StageIdx, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::budget::BoundRecord;
@@ -39,6 +39,10 @@ pub(crate) enum EventRecord {
         stage: u16,
         approval: String,
         content_hash: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline_at: Option<i64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remind_at: Option<i64>,
     },
     BudgetWarned {
         stage: u16,
@@ -63,6 +67,49 @@ pub(crate) enum EventRecord {
         approval: String,
         actor: String,
         comment: Option<String>,
+    },
+    GateGrantAdded {
+        stage: u16,
+        approval: String,
+        actor: String,
+        comment: Option<String>,
+    },
+    GateRevised {
+        stage: u16,
+        approval: String,
+        actor: String,
+        comment: Option<String>,
+    },
+    ArtifactsEdited {
+        stage: u16,
+        approval: String,
+        actor: String,
+        artifacts: Vec<ArtifactRecord>,
+        content_hash: String,
+    },
+    GateReminded {
+        stage: u16,
+        approval: String,
+        number: u16,
+        next_at: Option<i64>,
+        failure: Option<String>,
+    },
+    GateEscalated {
+        stage: u16,
+        approval: String,
+    },
+    RetryScheduled {
+        stage: u16,
+        failures: u32,
+        at: i64,
+        fault: FaultRecord,
+    },
+    RetryDue {
+        stage: u16,
+    },
+    RetriesSpent {
+        stage: u16,
+        fault: FaultRecord,
     },
     PauseRequested {
         actor: String,
@@ -94,6 +141,8 @@ pub(crate) struct CreatedRecord {
     project_id: Option<String>,
     plan: PlanRecord,
     variables: Vec<VariableRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    started_by: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -119,7 +168,7 @@ pub(crate) struct ResultRecord {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct ArtifactRecord {
+pub(crate) struct ArtifactRecord {
     name: String,
     media_type: String,
     digest: String,
@@ -150,11 +199,15 @@ impl From<&Event> for EventRecord {
                 attempt: *attempt,
                 fault: FaultRecord::from(fault),
             },
-            Event::GateOpened { stage, approval, content_hash } => EventRecord::GateOpened {
-                stage: stage.0,
-                approval: approval.to_string(),
-                content_hash: content_hash.to_string(),
-            },
+            Event::GateOpened { stage, approval, content_hash, timing } => {
+                EventRecord::GateOpened {
+                    stage: stage.0,
+                    approval: approval.to_string(),
+                    content_hash: content_hash.to_string(),
+                    deadline_at: timing.deadline_at.map(Timestamp::as_unix_ms),
+                    remind_at: timing.remind_at.map(Timestamp::as_unix_ms),
+                }
+            }
             Event::BudgetWarned { stage, attempt, bound } => EventRecord::BudgetWarned {
                 stage: stage.0,
                 attempt: *attempt,
@@ -175,6 +228,47 @@ impl From<&Event> for EventRecord {
                 let Decision { actor, comment } = decision.clone();
                 let approval = approval.to_string();
                 EventRecord::GateRejected { stage: stage.0, approval, actor, comment }
+            }
+            Event::GateGrantAdded { stage, approval, decision } => {
+                let Decision { actor, comment } = decision.clone();
+                let approval = approval.to_string();
+                EventRecord::GateGrantAdded { stage: stage.0, approval, actor, comment }
+            }
+            Event::GateRevised { stage, approval, decision } => {
+                let Decision { actor, comment } = decision.clone();
+                let approval = approval.to_string();
+                EventRecord::GateRevised { stage: stage.0, approval, actor, comment }
+            }
+            Event::ArtifactsEdited { stage, approval, actor, artifacts, content_hash } => {
+                EventRecord::ArtifactsEdited {
+                    stage: stage.0,
+                    approval: approval.to_string(),
+                    actor: actor.clone(),
+                    artifacts: artifacts.iter().map(ArtifactRecord::from).collect(),
+                    content_hash: content_hash.to_string(),
+                }
+            }
+            Event::GateReminded { stage, approval, number, next_at, failure } => {
+                EventRecord::GateReminded {
+                    stage: stage.0,
+                    approval: approval.to_string(),
+                    number: *number,
+                    next_at: next_at.map(Timestamp::as_unix_ms),
+                    failure: failure.clone(),
+                }
+            }
+            Event::GateEscalated { stage, approval } => {
+                EventRecord::GateEscalated { stage: stage.0, approval: approval.to_string() }
+            }
+            Event::RetryScheduled { stage, failures, at, fault } => EventRecord::RetryScheduled {
+                stage: stage.0,
+                failures: *failures,
+                at: at.as_unix_ms(),
+                fault: FaultRecord::from(fault),
+            },
+            Event::RetryDue { stage } => EventRecord::RetryDue { stage: stage.0 },
+            Event::RetriesSpent { stage, fault } => {
+                EventRecord::RetriesSpent { stage: stage.0, fault: FaultRecord::from(fault) }
             }
             Event::PauseRequested { actor } => EventRecord::PauseRequested { actor: actor.clone() },
             Event::RunPaused => EventRecord::RunPaused {},
@@ -223,11 +317,17 @@ impl TryFrom<EventRecord> for Event {
                 attempt,
                 fault: Fault::try_from(fault)?,
             },
-            EventRecord::GateOpened { stage, approval, content_hash } => Event::GateOpened {
-                stage: StageIdx(stage),
-                approval: parsed("approval", &approval)?,
-                content_hash: parsed("digest", &content_hash)?,
-            },
+            EventRecord::GateOpened { stage, approval, content_hash, deadline_at, remind_at } => {
+                Event::GateOpened {
+                    stage: StageIdx(stage),
+                    approval: parsed("approval", &approval)?,
+                    content_hash: parsed("digest", &content_hash)?,
+                    timing: GateTiming {
+                        deadline_at: deadline_at.map(Timestamp::from_unix_ms),
+                        remind_at: remind_at.map(Timestamp::from_unix_ms),
+                    },
+                }
+            }
             EventRecord::BudgetWarned { stage, attempt, bound } => Event::BudgetWarned {
                 stage: StageIdx(stage),
                 attempt,
@@ -252,6 +352,50 @@ impl TryFrom<EventRecord> for Event {
                 approval: parsed("approval", &approval)?,
                 decision: Decision { actor, comment },
             },
+            EventRecord::GateGrantAdded { stage, approval, actor, comment } => {
+                Event::GateGrantAdded {
+                    stage: StageIdx(stage),
+                    approval: parsed("approval", &approval)?,
+                    decision: Decision { actor, comment },
+                }
+            }
+            EventRecord::GateRevised { stage, approval, actor, comment } => Event::GateRevised {
+                stage: StageIdx(stage),
+                approval: parsed("approval", &approval)?,
+                decision: Decision { actor, comment },
+            },
+            EventRecord::ArtifactsEdited { stage, approval, actor, artifacts, content_hash } => {
+                Event::ArtifactsEdited {
+                    stage: StageIdx(stage),
+                    approval: parsed("approval", &approval)?,
+                    actor,
+                    artifacts: artifacts_of(artifacts)?,
+                    content_hash: parsed("digest", &content_hash)?,
+                }
+            }
+            EventRecord::GateReminded { stage, approval, number, next_at, failure } => {
+                Event::GateReminded {
+                    stage: StageIdx(stage),
+                    approval: parsed("approval", &approval)?,
+                    number,
+                    next_at: next_at.map(Timestamp::from_unix_ms),
+                    failure,
+                }
+            }
+            EventRecord::GateEscalated { stage, approval } => Event::GateEscalated {
+                stage: StageIdx(stage),
+                approval: parsed("approval", &approval)?,
+            },
+            EventRecord::RetryScheduled { stage, failures, at, fault } => Event::RetryScheduled {
+                stage: StageIdx(stage),
+                failures,
+                at: Timestamp::from_unix_ms(at),
+                fault: Fault::try_from(fault)?,
+            },
+            EventRecord::RetryDue { stage } => Event::RetryDue { stage: StageIdx(stage) },
+            EventRecord::RetriesSpent { stage, fault } => {
+                Event::RetriesSpent { stage: StageIdx(stage), fault: Fault::try_from(fault)? }
+            }
             EventRecord::PauseRequested { actor } => Event::PauseRequested { actor },
             EventRecord::RunPaused {} => Event::RunPaused,
             EventRecord::RunResumed { actor } => Event::RunResumed { actor },
@@ -277,6 +421,7 @@ impl From<&Created> for CreatedRecord {
             project_id,
             plan: PlanRecord::from(&created.plan),
             variables: created.variables.iter().map(VariableRecord::from).collect(),
+            started_by: created.started_by.clone(),
         }
     }
 }
@@ -285,13 +430,13 @@ impl TryFrom<CreatedRecord> for Created {
     type Error = Unreadable;
 
     fn try_from(record: CreatedRecord) -> Result<Self, Unreadable> {
-        let CreatedRecord { request_text, thread_id, brand_id, project_id, plan, variables } =
-            record;
+        let CreatedRecord { thread_id, brand_id, project_id, .. } = record;
         Ok(Self {
-            request_text,
+            request_text: record.request_text,
             belonging: Belonging { thread_id, brand_id, project_id },
-            plan: plan.try_into()?,
-            variables: variables_of(variables)?,
+            plan: record.plan.try_into()?,
+            variables: variables_of(record.variables)?,
+            started_by: record.started_by,
         })
     }
 }
@@ -331,16 +476,33 @@ impl From<OutcomeRecord> for CallOutcome {
     }
 }
 
-impl From<&StageResult> for ResultRecord {
-    fn from(result: &StageResult) -> Self {
-        let artifact = |artifact: &ArtifactRef| ArtifactRecord {
+impl From<&ArtifactRef> for ArtifactRecord {
+    fn from(artifact: &ArtifactRef) -> Self {
+        Self {
             name: artifact.name.to_string(),
             media_type: artifact.media_type.clone(),
             digest: artifact.digest.to_string(),
             size_bytes: artifact.size_bytes,
-        };
+        }
+    }
+}
+
+fn artifacts_of(records: Vec<ArtifactRecord>) -> Result<Vec<ArtifactRef>, Unreadable> {
+    let artifact = |record: ArtifactRecord| {
+        Ok(ArtifactRef {
+            name: parsed("artifact", &record.name)?,
+            media_type: record.media_type,
+            digest: parsed("digest", &record.digest)?,
+            size_bytes: record.size_bytes,
+        })
+    };
+    records.into_iter().map(artifact).collect()
+}
+
+impl From<&StageResult> for ResultRecord {
+    fn from(result: &StageResult) -> Self {
         Self {
-            artifacts: result.artifacts.iter().map(artifact).collect(),
+            artifacts: result.artifacts.iter().map(ArtifactRecord::from).collect(),
             data: result.data.to_string(),
             summary: result.summary.clone(),
             variables: result.variables.iter().map(VariableRecord::from).collect(),
@@ -353,20 +515,8 @@ impl TryFrom<ResultRecord> for StageResult {
     type Error = Unreadable;
 
     fn try_from(record: ResultRecord) -> Result<Self, Unreadable> {
-        let artifact = |artifact: ArtifactRecord| {
-            Ok(ArtifactRef {
-                name: parsed("artifact", &artifact.name)?,
-                media_type: artifact.media_type,
-                digest: parsed("digest", &artifact.digest)?,
-                size_bytes: artifact.size_bytes,
-            })
-        };
         Ok(Self {
-            artifacts: record
-                .artifacts
-                .into_iter()
-                .map(artifact)
-                .collect::<Result<_, Unreadable>>()?,
+            artifacts: artifacts_of(record.artifacts)?,
             data: parsed("digest", &record.data)?,
             summary: record.summary,
             variables: variables_of(record.variables)?,

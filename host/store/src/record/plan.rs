@@ -8,6 +8,7 @@ use domain::stage::{ArtifactSpec, Skill};
 use domain::{Limits, Plan, PlannedStage};
 use serde::{Deserialize, Serialize};
 
+use super::policy::{GateRecord, RetryRecord};
 use super::{JsonRecord, Unreadable, parsed};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +45,8 @@ struct StageRecord {
     uses: Vec<String>,
     makes: Vec<ArtifactSpecRecord>,
     gate: Option<GateRecord>,
+    #[serde(default, skip_serializing_if = "RetryRecord::is_none")]
+    retry: RetryRecord,
     limits: LimitsRecord,
     model: ModelChoiceRecord,
 }
@@ -66,11 +69,6 @@ struct ArtifactSpecRecord {
     name: String,
     media_type: String,
     summary: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct GateRecord {
-    question: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -195,7 +193,8 @@ impl From<&PlannedStage> for StageRecord {
             needs: stage.needs.clone(),
             uses: stage.uses.clone(),
             makes: stage.makes.iter().map(spec).collect(),
-            gate: stage.gate.as_ref().map(|gate| GateRecord { question: gate.question.clone() }),
+            gate: stage.gate.as_ref().map(GateRecord::from),
+            retry: RetryRecord::from(&stage.retry),
             limits: LimitsRecord::from(&stage.limits),
             model: ModelChoiceRecord::from(&stage.model),
         }
@@ -225,7 +224,8 @@ impl TryFrom<StageRecord> for PlannedStage {
             needs: record.needs,
             uses: record.uses,
             makes: record.makes.into_iter().map(spec).collect(),
-            gate: record.gate.map(|gate| Gate { question: gate.question }),
+            gate: record.gate.map(Gate::from),
+            retry: record.retry.into(),
             limits: record.limits.into(),
             model: record.model.into(),
         })

@@ -160,6 +160,7 @@ fn events_of_stages() {
 fn events_of_gates() {
     let approval = scene::approval_id(1);
     let opened = Event::GateOpened {
+        timing: Default::default(),
         stage: STAGE,
         approval: approval.clone(),
         content_hash: scene::digest("c"),

@@ -36,6 +36,10 @@ pub struct RunRow {
     pub current_stage: Option<StageKey>,
     /// The question that waits for a person, also while the run is paused.
     pub open_approval: Option<ApprovalId>,
+    /// When time next brings about something; means nothing while the run is paused.
+    pub wakes_at: Option<Timestamp>,
+    /// Who started it, if they said so.
+    pub started_by: Option<String>,
     /// Why the run failed. A rejected run has none: its approval says who and why.
     pub fault: Option<FaultRow>,
 }
@@ -207,6 +211,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         stages_done: row.get("stages_done")?,
         current_stage: parsed_or_none(row, "current_stage")?,
         open_approval: parsed_or_none(row, "open_approval")?,
+        wakes_at: time_or_none(row, "wakes_at")?,
+        started_by: row.get("started_by")?,
         fault: read_fault(row)?,
     })
 }

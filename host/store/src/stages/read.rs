@@ -16,6 +16,8 @@ pub enum StageStatus {
     Pending,
     /// An attempt is running.
     Running,
+    /// Its attempt failed, and the next one begins later.
+    BackingOff,
     /// A person has to look at what it made, or to allow its attempt more budget.
     WaitingApproval,
     /// Done, and granted where there is a gate.
@@ -30,9 +32,10 @@ pub enum StageStatus {
 
 impl StageStatus {
     /// All, in the order of a stage's life.
-    pub const ALL: [StageStatus; 7] = [
+    pub const ALL: [StageStatus; 8] = [
         StageStatus::Pending,
         StageStatus::Running,
+        StageStatus::BackingOff,
         StageStatus::WaitingApproval,
         StageStatus::Done,
         StageStatus::Failed,
@@ -45,6 +48,7 @@ impl StageStatus {
         match self {
             StageStatus::Pending => "pending",
             StageStatus::Running => "running",
+            StageStatus::BackingOff => "backing_off",
             StageStatus::WaitingApproval => "waiting_approval",
             StageStatus::Done => "done",
             StageStatus::Failed => "failed",
@@ -70,6 +74,10 @@ pub struct StageRow {
     /// Attempts begun so far.
     pub attempt: u32,
     pub fault: Option<FaultRow>,
+    /// When the next attempt begins, while the stage waits for it.
+    pub retry_at: Option<Timestamp>,
+    /// What a reviewer wants changed, until the stage is done again.
+    pub feedback: Option<String>,
     /// What the stage says about its result, in one line.
     pub summary: Option<String>,
     pub first_started_at: Option<Timestamp>,
@@ -137,6 +145,8 @@ fn read(
         status: word(row, "status", StageStatus::from_word)?,
         attempt: row.get("attempt")?,
         fault: crate::runs::read_fault(row)?,
+        retry_at: time_or_none(row, "retry_at")?,
+        feedback: row.get("feedback")?,
         summary: row.get("summary")?,
         first_started_at: time_or_none(row, "first_started_at")?,
         started_at: time_or_none(row, "started_at")?,

@@ -174,7 +174,12 @@ async fn what_an_attempt_logged_comes_back() {
     };
     let attempt = scene.run.progress()[0].attempts;
     let fault = super::scene::fault("no");
-    let command = Command::FailStage { stage: StageIdx(0), attempt, fault };
+    let command = Command::FailStage {
+        stage: StageIdx(0),
+        attempt,
+        fault,
+        at: domain::Timestamp::from_unix_ms(0),
+    };
     let beside = vec![Beside::AttemptEnded(record.clone())];
     scene.give_with(command, beside).await.unwrap();
     let run = scene.run.id();
@@ -230,7 +235,12 @@ impl Scene {
     /// Fails the running attempt of the first stage with this record.
     async fn fail_with(&mut self, record: AttemptRecord) {
         let fault = super::scene::fault("no");
-        let command = Command::FailStage { stage: StageIdx(0), attempt: record.attempt, fault };
+        let command = Command::FailStage {
+            stage: StageIdx(0),
+            attempt: record.attempt,
+            fault,
+            at: domain::Timestamp::from_unix_ms(0),
+        };
         self.give_with(command, vec![Beside::AttemptEnded(record)]).await.unwrap();
     }
 

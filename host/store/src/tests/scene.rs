@@ -52,6 +52,7 @@ pub(crate) fn fault(message: &str) -> Fault {
 
 pub(crate) fn planned(name: &str, gated: bool) -> PlannedStage {
     PlannedStage {
+        retry: domain::plan::RetryPolicy::NONE,
         key: key(name),
         title: format!("The {name}"),
         plugin: PinnedPlugin {
@@ -68,7 +69,8 @@ pub(crate) fn planned(name: &str, gated: bool) -> PlannedStage {
             media_type: "text/markdown".to_owned(),
             summary: "What was found.".to_owned(),
         }],
-        gate: gated.then(|| Gate { question: Some(format!("Is the {name} right?")) }),
+        gate: gated
+            .then(|| Gate { question: Some(format!("Is the {name} right?")), ..Gate::default() }),
         limits: Limits::DEFAULT,
         model: ModelChoice {
             provider: "scripted".to_owned(),
@@ -105,6 +107,7 @@ pub(crate) fn plan() -> Plan {
 
 pub(crate) fn created(plan: Plan) -> Created {
     Created {
+        started_by: None,
         request_text: "A lamp for bees".to_owned(),
         belonging: Belonging { thread_id: Some("thread-1".to_owned()), ..Belonging::default() },
         plan,
@@ -334,21 +337,33 @@ impl Scene {
         let approval = approval_id(self.approvals);
         let stage = StageIdx(stage);
         let beside = vec![body(text), body(&data)];
-        self.give_with(Command::FinishStage { stage, attempt, result, approval }, beside)
-            .await
-            .unwrap();
+        self.give_with(
+            Command::FinishStage { stage, attempt, result, approval, at: at(self.now) },
+            beside,
+        )
+        .await
+        .unwrap();
     }
 
     pub(crate) async fn fail(&mut self, stage: u16) {
         let attempt = self.run.progress()[usize::from(stage)].attempts;
         let fault = fault("the model asks to slow down");
-        self.give(Command::FailStage { stage: StageIdx(stage), attempt, fault }).await;
+        self.give(Command::FailStage { stage: StageIdx(stage), attempt, fault, at: at(self.now) })
+            .await;
     }
 
     pub(crate) async fn decide(&mut self, verdict: Verdict) {
         let approval = self.run.open_gate().unwrap().approval.clone();
         let decision = Decision { actor: "ann".to_owned(), comment: Some("as it is".to_owned()) };
-        self.give(Command::DecideGate { approval, verdict, decision, content_hash: None }).await;
+        self.give(Command::DecideGate {
+            approval,
+            verdict,
+            decision,
+            groups: Vec::new(),
+            content_hash: None,
+            edit: None,
+        })
+        .await;
     }
 
     pub(crate) async fn row(&self) -> crate::RunRow {

@@ -192,7 +192,14 @@ async fn where_no_texts_are_kept_the_words_of_providers_are_not_either() {
     );
     let fault =
         Fault { kind: FaultKind::Model(ModelErrorKind::BadResponse), message: said.clone() };
-    scene.give(Command::FailStage { stage: StageIdx(0), attempt: 1, fault }).await;
+    scene
+        .give(Command::FailStage {
+            stage: StageIdx(0),
+            attempt: 1,
+            fault,
+            at: domain::Timestamp::from_unix_ms(0),
+        })
+        .await;
 
     for (number, kind) in [
         (1, ModelErrorKind::Rejected),

@@ -54,6 +54,7 @@ fn parse(request: StartRunRequest, idempotency_key: Option<String>) -> StartRun 
         skill_overrides: request.skill_overrides,
         stage_overrides: request.stage_overrides,
         variables: request.variables,
+        actor: request.actor,
         idempotency_key,
     }
 }

@@ -140,6 +140,8 @@ fn an_old_decision_does_not_decide_the_next_gate_of_the_attempt() {
 #[test]
 fn a_decision_is_bound_to_the_budget_that_was_looked_at() {
     let seen = |digit: char| Command::DecideGate {
+        groups: Vec::new(),
+        edit: None,
         approval: approval(50),
         verdict: Verdict::Granted,
         decision: Decision { actor: "anna".into(), comment: None },

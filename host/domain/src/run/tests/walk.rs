@@ -101,7 +101,7 @@ fn check_invariants(before: &Run, command: &Command, events: &[Event], after: &R
     }
     let waits = matches!(after.status(), Status::WaitingApproval);
     assert!(!waits || after.open_gate().is_some(), "a waiting run has an open gate: {words}");
-    let decided: HashSet<_> = after.decided.iter().map(|(approval, _)| approval).collect();
+    let decided: HashSet<_> = after.decided.iter().map(|decided| &decided.approval).collect();
     assert_eq!(decided.len(), after.decided.len(), "a gate is decided at most once: {words}");
     if let Some(gate) = before.open_gate() {
         let is_open = after.open_gate() == Some(gate);
