@@ -6,7 +6,8 @@
 //! that what else the machine does falls on both. `cargo bench --bench gateway_cost` prints the figures beside their
 //! bounds; nothing is asserted, since machines differ. The client shares the cores with the program: what the program
 //! itself needs for a request is told as CPU time.
-mod gateway_cost {
+mod support {
+    pub(crate) mod process;
     pub(crate) mod program;
     pub(crate) mod upstream;
 }
@@ -18,8 +19,9 @@ use reqwest::Client;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use gateway_cost::program::Program;
-use gateway_cost::upstream::{self, FIRST_WORD};
+use support::process;
+use support::program::Program;
+use support::upstream::{self, FIRST_WORD};
 
 /// Requests one after another, each way.
 const LONE_REQUESTS: usize = 3_000;
@@ -46,7 +48,7 @@ fn main() {
     let upstream = upstream::start();
     let folder =
         TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder on the disk as it is");
-    let program = Program::start(folder.path(), &upstream);
+    let program = Program::start(folder.path(), &upstream, "");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(measure(&program, &upstream));
 }
@@ -59,7 +61,7 @@ async fn measure(program: &Program, upstream: &str) {
         direct.ask(Mode::Whole).await;
         through.ask(Mode::Whole).await;
     }
-    let at_rest = program.memory_kib();
+    let at_rest = process::memory_kib(program.pid());
     report_latency("whole answer", &pairs(&direct, &through, Mode::Whole, LONE_REQUESTS).await);
     let streams = pairs(&direct, &through, Mode::FirstToken, LONE_STREAMS).await;
     report_first_token(&streams);
@@ -220,9 +222,9 @@ async fn report_load(program: &Program, direct: &Target, through: &Target) {
     let mut cpu = Duration::ZERO;
     for _ in 0..LOAD_ROUNDS {
         direct_rates.push(load(direct).await.requests_per_second);
-        let cpu_before = program.cpu_time();
+        let cpu_before = process::cpu_time(program.pid());
         let round = load(through).await;
-        cpu += program.cpu_time() - cpu_before;
+        cpu += process::cpu_time(program.pid()) - cpu_before;
         rates.push(round.requests_per_second);
         times.extend(round.times);
     }
@@ -244,13 +246,14 @@ async fn report_load(program: &Program, direct: &Target, through: &Target) {
     say(&format!("through, {CONCURRENCY} at a time"), &line);
 }
 
-fn report_memory(program: &Program, at_rest: &gateway_cost::program::Memory) {
-    let after = program.memory_kib();
+fn report_memory(program: &Program, at_rest: &process::Memory) {
+    let after = process::memory_kib(program.pid());
     let mb = |kib: u64| format!("{:.1} MB", kib as f64 * 1_024.0 / 1e6);
     let line = format!(
-        "after the start {}   now {}   most {}   bound {}",
+        "after the start {}   now {}, of which its own {}   most {}   bound {}",
         mb(at_rest.resident),
         mb(after.resident),
+        mb(after.own),
         mb(after.most),
         verdict(&mb(MEMORY_KIB_MAX), after.most < MEMORY_KIB_MAX),
     );

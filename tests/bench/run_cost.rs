@@ -1,15 +1,21 @@
 //! What a run costs beside its model calls: time of our own for five stages, and time from the start of the process to
 //! its first question. `cargo bench` prints both; nothing is asserted, since machines differ.
+mod support {
+    pub(crate) mod host;
+    pub(crate) mod spread;
+}
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::run::Status;
-use engine::{Clock, DayBudgets, DriveOnStart, Engine, Live, Parts, Settings, StartRun};
+use engine::{Engine, Live, StartRun};
 use model_server::ModelServer;
-use profile::FallbackPolicy;
 use tempfile::TempDir;
+
+use support::host;
+use support::spread::Spread;
 
 /// Runs that are measured back to back, and runs before them that fill caches.
 const RUNS: usize = 200;
@@ -18,6 +24,8 @@ const WARM_UP_RUNS: usize = 20;
 /// the run before.
 const LONE_RUNS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(300);
+/// Attempts that may run at the same time.
+const ATTEMPTS: u32 = 8;
 /// Processes that are started.
 const STARTS: usize = 30;
 
@@ -40,8 +48,7 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let folder =
         TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder on the disk as it is");
-    std::fs::create_dir(folder.path().join("profiles")).expect("a folder");
-    std::fs::write(folder.path().join("profiles/ungated.yaml"), PROFILE).expect("a profile");
+    host::write_profile(folder.path(), "ungated", PROFILE);
     let measured = runtime.block_on(five_stages(folder.path()));
     println!("{}", Spread::of("five stages, one run alone", measured.alone));
     println!(
@@ -61,7 +68,7 @@ struct FiveStages {
 /// The scripted provider answers at once, within this process: its time, about a tenth of a millisecond for each
 /// stage, is in the figures.
 async fn five_stages(folder: &Path) -> FiveStages {
-    let engine = open(folder).await;
+    let engine = host::open(folder, ATTEMPTS).await;
     let mut measured = FiveStages { alone: Vec::new(), busy: Vec::new() };
     for idx in 0..WARM_UP_RUNS + RUNS {
         let elapsed = one_run(&engine, idx).await;
@@ -99,42 +106,6 @@ async fn status(engine: &Engine, run: &domain::RunId) -> Status {
     row.status
 }
 
-async fn open(folder: &Path) -> Engine {
-    let sandbox = sandbox::Sandbox::open(sandbox::Config {
-        cache_dir: folder.join("cache"),
-        plugin_dir: folder.join("plugins"),
-        pinned_dir: folder.join("plugins/pinned"),
-        bundled: plugin_bundle::PLUGINS,
-        instance_count_max: 8,
-    });
-    let sandbox = Arc::new(sandbox.expect("a sandbox"));
-    let providers = vec![gateway::Provider::scripted()];
-    let parts = Parts {
-        store: store::Store::open(folder).expect("a store"),
-        gateway: gateway::Gateway::open(gateway::Config {
-            providers,
-            ..gateway::Config::default()
-        })
-        .expect("a gateway"),
-        runner: sandbox.clone(),
-        catalog: sandbox,
-        profile_folders: vec![folder.join("profiles")],
-        clock: Clock::system(),
-    };
-    let settings = Settings {
-        groups: Default::default(),
-        webhooks: Default::default(),
-        attempt_count_max: 8,
-        shutdown_grace: Duration::from_secs(1),
-        model_call_time_max: Duration::from_secs(10),
-        fallback: FallbackPolicy::Off,
-        default_provider: gateway::SCRIPTED.to_owned(),
-        drive_on_start: DriveOnStart::Nothing,
-        budgets: DayBudgets::default(),
-    };
-    Engine::start(parts, settings).await.expect("an engine")
-}
-
 /// Starts the real program over and over with a model server of this process, and waits for its first question.
 async fn first_request(folder: &Path) -> Vec<Duration> {
     let models = ModelServer::start().await;
@@ -163,35 +134,4 @@ async fn first_request(folder: &Path) -> Vec<Duration> {
         }
     }
     measured
-}
-
-/// What was measured, sorted.
-struct Spread {
-    what: &'static str,
-    times: Vec<Duration>,
-}
-
-impl Spread {
-    fn of(what: &'static str, mut times: Vec<Duration>) -> Self {
-        times.sort();
-        Self { what, times }
-    }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-        let last = self.times.len() - 1;
-        let at = |percent: usize| ms(self.times[last * percent / 100]);
-        write!(
-            out,
-            "{:<56} median {:7.2} ms   min {:7.2}   p90 {:7.2}   max {:7.2}   n {}",
-            self.what,
-            at(50),
-            at(0),
-            at(90),
-            at(100),
-            self.times.len()
-        )
-    }
 }

@@ -1,4 +1,6 @@
 //! Bad input: each with a clear error, and nothing is changed.
+use std::path::PathBuf;
+
 use model_server::{Behavior, ModelServer};
 use serde_json::{Value, json};
 
@@ -241,6 +243,79 @@ async fn a_data_folder_that_cannot_be_used_is_named_with_the_cure() {
     let ran = stagewright(&folder, &["--data-dir", "/proc/stagewright", "serve", "--port", "0"]);
     assert_eq!(ran.code, 3, "{ran}");
     assert!(ran.stderr.contains("/proc/stagewright") && ran.stderr.contains("hint:"), "{ran}");
+}
+
+/// Where a database says which schema it has (<https://sqlite.org/fileformat.html>, user version).
+const SCHEMA_OFFSET: usize = 60;
+
+/// A folder with a run in it whose database was changed by hand; the path of the database, and its bytes.
+fn changed_by_hand(folder: &Folder, change: impl FnOnce(&mut Vec<u8>)) -> (PathBuf, Vec<u8>) {
+    let ran = stagewright(folder, &["run", "foundation_express", "--request", "bees", "--yes"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    let path = folder.data().join("stagewright.db");
+    let mut bytes = std::fs::read(&path).expect("a database");
+    change(&mut bytes);
+    std::fs::write(&path, &bytes).expect("a file");
+    (path, bytes)
+}
+
+/// The names of everything in the data folder.
+fn names(folder: &Folder) -> Vec<PathBuf> {
+    folder.files().into_iter().filter(|path| path.starts_with(folder.data())).collect()
+}
+
+#[tokio::test]
+async fn a_database_of_a_later_version_is_left_as_it_is_with_a_plain_message() {
+    let folder = Folder::new();
+    let (path, bytes) = changed_by_hand(&folder, |bytes| {
+        bytes[SCHEMA_OFFSET..SCHEMA_OFFSET + 4].copy_from_slice(&9_000_u32.to_be_bytes());
+    });
+    let before = names(&folder);
+    let commands: [&[&str]; 4] = [
+        &["runs", "list"],
+        &["run", "foundation_express", "--request", "wasps", "--yes"],
+        &["serve", "--port", "0"],
+        &["approvals", "list", "-o", "json"],
+    ];
+    for arguments in commands {
+        let ran = stagewright(&folder, arguments);
+        assert_eq!(ran.code, 3, "{arguments:?}: {ran}");
+        for says in ["later version", "9000", "stagewright.db", "hint:"] {
+            assert!(ran.stderr.contains(says), "{arguments:?}: no `{says}` in {ran}");
+        }
+        assert_eq!(ran.stdout, "", "{arguments:?}: {ran}");
+    }
+    let doctor = stagewright(&folder, &["doctor", "--deep"]);
+    assert_eq!(doctor.code, 1, "{doctor}");
+    assert!(doctor.stdout.contains("later version"), "{doctor}");
+    assert!(std::fs::read(&path).expect("a database") == bytes, "the file is as it was");
+    assert_eq!(names(&folder), before, "and nothing lies beside it");
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_named_with_what_to_do_and_left_as_it_is() {
+    let folder = Folder::new();
+    let (path, bytes) = changed_by_hand(&folder, |bytes| bytes[..100].fill(0xff));
+    for arguments in [&["runs", "list"][..], &["serve", "--port", "0"]] {
+        let ran = stagewright(&folder, arguments);
+        assert_eq!(ran.code, 3, "{arguments:?}: {ran}");
+        for says in ["damaged", "stagewright.db", "hint:", "restore"] {
+            assert!(ran.stderr.contains(says), "{arguments:?}: no `{says}` in {ran}");
+        }
+    }
+    assert!(std::fs::read(&path).expect("a database") == bytes, "the file is as it was");
+
+    // The beginning is whole, so that it opens: only whoever looks into everything finds it.
+    let folder = Folder::new();
+    let (path, bytes) = changed_by_hand(&folder, |bytes| {
+        let half = bytes.len() / 2;
+        bytes[half..].fill(0xff);
+    });
+    let doctor = stagewright(&folder, &["doctor", "--deep"]);
+    assert_eq!(doctor.code, 1, "{doctor}");
+    assert!(doctor.stdout.contains("integrity") || doctor.stdout.contains("damaged"), "{doctor}");
+    assert!(doctor.stdout.contains("restore"), "{doctor}");
+    assert!(std::fs::read(&path).expect("a database") == bytes, "the file is as it was");
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ fn a_broken_configuration_is_named_with_its_place() {
     exit 2
     -- stdout
     -- stderr
-    error: stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, profile_dirs, allowed_hosts, allowed_origins, providers, prices, cache, budgets, records, telemetry
+    error: stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, shutdown_s, profile_dirs, allowed_hosts, allowed_origins, actor_header, groups, webhooks, providers, prices, cache, budgets, records, retention, telemetry
     hint: correct it there, then try again
     ");
 }
@@ -152,6 +152,145 @@ fn doctor_says_what_is_wrong_with_a_configuration_that_stops_everything_else() {
     assert_eq!((&check["name"], &check["state"]), (&"configuration".into(), &"bad".into()));
     assert!(check["detail"].as_str().is_some_and(|text| text.contains("MINE_KEY")), "{ran}");
     assert!(check["cure"].as_str().is_some_and(|text| text.contains("`.env`")), "{ran}");
+}
+
+/// The gate at which the run that was started last waits.
+fn waiting(folder: &Folder) -> Value {
+    let list = stagewright(folder, &["approvals", "list", "-o", "json"]);
+    let approval = list.json()["items"][0]["approval_id"].as_str().expect("a gate").to_owned();
+    stagewright(folder, &["approvals", "show", &approval, "-o", "json"]).json()
+}
+
+fn id_of(gate: &Value) -> &str {
+    gate["approval_id"].as_str().expect("an approval")
+}
+
+#[test]
+fn a_reviewer_has_a_stage_done_again_and_compares_the_versions() {
+    let folder = Folder::new();
+    let ran = stagewright(&folder, &["run", "foundation_stack", "--request", "bees"]);
+    assert_eq!(ran.code, 4, "{ran}");
+    let first = waiting(&folder);
+    assert_eq!(first["next"]["stage"], "brand-voice", "{first:#}");
+    folder.write("wish.txt", "Name the competitors.\n");
+    let comment = ["--comment", "@wish.txt", "--actor", "anna"];
+    let revise = [&["approvals", "revise", id_of(&first)], &comment[..]].concat();
+    let revised = stagewright(&folder, &revise);
+    assert_eq!(revised.code, 4, "the new version waits: {revised}");
+
+    let second = waiting(&folder);
+    assert_ne!(id_of(&second), id_of(&first));
+    assert_eq!(second["feedback"], "Name the competitors.", "{second:#}");
+    let shown = stagewright(&folder, &["approvals", "show", id_of(&second)]);
+    assert!(shown.stdout.contains("made for"), "{shown}");
+    assert!(shown.stderr.contains("runs diff"), "{shown}");
+    let diff = ["runs", "diff", "last", "research", "research.md", "--from", "1", "--to", "2"];
+    let compared = stagewright(&folder, &diff);
+    assert_eq!(compared.code, 0, "{compared}");
+    let shown = stagewright(&folder, &["runs", "events", "last"]);
+    assert!(shown.stdout.contains("anna"), "{shown}");
+}
+
+#[test]
+fn a_reviewers_text_takes_the_place_of_an_artifact_and_goes_on() {
+    let mut folder = Folder::new();
+    folder.set("EDITOR", "true");
+    stagewright(&folder, &["run", "foundation_stack", "--request", "bees"]);
+    let gate = waiting(&folder);
+    folder.write("mine.md", "# My own research\n\nWasps, not bees.\n");
+    let edited = stagewright(&folder, &["approvals", "edit", id_of(&gate), "research.md"]);
+    assert_eq!(edited.code, 2, "{edited}");
+    assert!(edited.stderr.contains("--edit research.md=@FILE"), "{edited}");
+    let unknown = ["approvals", "grant", id_of(&gate), "--edit", "other.md=@mine.md"];
+    let unknown = stagewright(&folder, &unknown);
+    assert_eq!(unknown.code, 1, "{unknown}");
+    assert!(unknown.stderr.contains("other.md"), "{unknown}");
+
+    let grant = ["approvals", "grant", id_of(&gate), "--edit", "research.md=@mine.md"];
+    let granted = stagewright(&folder, &grant);
+    assert_eq!(granted.code, 4, "the next gate waits: {granted}");
+    let prompt = stagewright(&folder, &["runs", "prompt", "last", "brand-voice"]);
+    assert!(prompt.stdout.contains("Wasps, not bees."), "{prompt}");
+    let diff = stagewright(&folder, &["runs", "diff", "last", "research", "research.md"]);
+    assert!(diff.stdout.contains("+Wasps, not bees.\n"), "{diff}");
+}
+
+#[test]
+fn a_gate_for_several_people_says_who_is_missing_and_commands_name_who_acts() {
+    let mut folder = Folder::new();
+    folder.set("STAGEWRIGHT_ACTOR_HEADER", "X-Forwarded-User");
+    folder.write("stagewright.yaml", "groups: { editors: [bob, carl] }\n");
+    folder.write(
+        ".stagewright/profiles/two.yaml",
+        "profile: two\ntitle: Two\ndescription: Two.\nversion: \"1\"\nstages:\n  - key: research\n    title: R\n    \
+         plugin: research\n    gate: { approvals: 2, reviewers: [anna, { group: editors }], self_approval: false }\n",
+    );
+    let server = Server::start(&folder);
+    let by = |actor: &str, arguments: &[&str]| {
+        stagewright(&folder, &[&["--actor", actor], arguments].concat())
+    };
+    let ran = by("bob", &["run", "two", "--request", "bees"]);
+    assert_eq!(ran.code, 4, "{ran}");
+    let gate = waiting(&folder);
+    let grant = ["approvals", "grant", id_of(&gate)];
+    let own = by("bob", &grant);
+    assert!(own.code == 1 && own.stderr.contains("code: self_approval"), "{own}");
+    let stranger = by("dora", &grant);
+    assert!(stranger.code == 1 && stranger.stderr.contains("reviewer_not_allowed"), "{stranger}");
+    let first = by("anna", &grant);
+    assert!(first.code == 0 && first.stdout.contains("granted (1 of 2)"), "{first}");
+    let shown = by("anna", &["approvals", "show", id_of(&gate)]);
+    assert!(shown.stdout.contains("grants     1 of 2; anna"), "{shown}");
+    assert!(shown.stdout.contains("reviewers  anna, group editors; whoever"), "{shown}");
+    let second = by("carl", &grant);
+    assert!(second.code == 0 && !second.stdout.contains("1 of 2"), "{second}");
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn a_stage_is_tried_again_and_a_run_that_pauses_when_it_is_in_vain_says_so() {
+    let folder = Folder::new();
+    // A port at which nobody listens any more.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    drop(taken);
+    folder.write(
+        "stagewright.yaml",
+        format!(
+            "providers: {{ dead: {{ base_url: 'http://{address}/v1', model: m, tries: 1 }} }}\n"
+        ),
+    );
+    folder.write(
+        ".stagewright/profiles/again.yaml",
+        "profile: again\ntitle: Again\ndescription: Again.\nversion: \"1\"\nstages:\n  - key: research\n    title: R\n    \
+         plugin: research\n    retry: { attempts: 2, wait_s: 0, when_spent: pause }\n",
+    );
+    let ran = stagewright(&folder, &["run", "again", "--request", "bees"]);
+    assert_eq!(ran.code, 4, "{ran}");
+    assert!(ran.stderr.contains("is tried again"), "{ran}");
+    assert!(ran.stderr.contains("for its retries are spent (model_unavailable)"), "{ran}");
+    assert!(ran.stderr.contains("runs resume"), "{ran}");
+    let shown = stagewright(&folder, &["runs", "show", "last"]);
+    assert!(shown.stdout.contains("paused, for its retries are spent:"), "{shown}");
+}
+
+#[test]
+fn doctor_looks_into_everything_if_it_is_asked_to() {
+    let folder = Folder::new();
+    stagewright(&folder, &["run", "foundation_express", "--request", "bees", "--yes"]);
+    let state_of_integrity = |ran: &crate::support::Ran| {
+        let checks = ran.json()["checks"].as_array().expect("checks").clone();
+        let found = checks.into_iter().find(|check| check["name"] == "integrity");
+        found.map(|check| check["state"].as_str().expect("a state").to_owned())
+    };
+    let quick = stagewright(&folder, &["doctor", "-o", "json"]);
+    assert_eq!(state_of_integrity(&quick), None);
+    let deep = stagewright(&folder, &["doctor", "--deep", "-o", "json"]);
+    assert_eq!(state_of_integrity(&deep).as_deref(), Some("ok"), "{deep}");
+    let server = Server::start(&folder);
+    let served = stagewright(&folder, &["doctor", "--deep", "-o", "json"]);
+    assert_eq!(state_of_integrity(&served).as_deref(), Some("warning"), "{served}");
+    assert_eq!(server.stop(), 0);
 }
 
 #[test]

@@ -2,13 +2,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use model_server::{Behavior, ModelServer};
+use model_server::{After, Behavior, MODEL, ModelServer};
 use serde_json::json;
 
 use crate::support::{Api, Folder, Server};
 
 /// Runs whose files are being written when the process is killed.
 const FILE_RUNS: usize = 20;
+/// Bytes that a torn log loses: less than the frame of one page.
+const TORN_BYTES: u64 = 1_000;
 /// Tries to kill the process in the middle of writing files.
 const FILE_TRIES: usize = 5;
 
@@ -104,6 +106,75 @@ async fn while_a_gate_waits() {
 }
 
 #[tokio::test]
+async fn a_plugin_that_was_swapped_meanwhile_does_not_matter() {
+    let models = ModelServer::start().await;
+    models.otherwise(Behavior::Hang);
+    let folder = Folder::with_models(&models);
+    let plugin = folder.write("mine.wasm", std::fs::read(plugin_bundle::ROGUE_STAGE_PATH).unwrap());
+    let profile = format!(
+        "profile: mine\nversion: \"1\"\nstages:\n  - key: only\n    plugin: {:?}\n    settings: {{ verb: ask }}\n",
+        plugin.display().to_string()
+    );
+    folder.write(".stagewright/profiles/mine.yaml", profile);
+    let server = Server::start(&folder);
+    let run = server.api.start("mine").await;
+    models.wait_for_requests(1).await;
+
+    server.kill();
+    models.otherwise(Behavior::text("Honey."));
+    let (_, other) = plugin_bundle::PLUGINS[0];
+    std::fs::write(&plugin, other).unwrap();
+    let server = Server::start(&folder);
+    let ended = server.api.finish(&run).await;
+
+    assert_eq!(ended["status"], "completed", "{ended:#}");
+    let requests = models.requests();
+    assert_eq!(requests[0].body, requests[1].body, "the plugin that the run began with asks");
+    check_files(&server.api, &folder, &[&run]).await;
+}
+
+#[tokio::test]
+async fn a_write_ahead_log_that_lost_its_end_is_a_shorter_log() {
+    let models = ModelServer::start().await;
+    models.hold();
+    let folder = Folder::with_models(&models);
+    let server = Server::start(&folder);
+    let first = server.api.start("foundation_stack").await;
+    models.wait_for_requests(1).await;
+    let before = server.api.journal(&first).await;
+    let second = server.api.start("foundation_stack").await;
+    models.wait_for_requests(2).await;
+
+    server.kill();
+    models.release();
+    let log = folder.data().join("stagewright.db-wal");
+    let size = std::fs::metadata(&log).expect("the log").len();
+    let file = std::fs::OpenOptions::new().write(true).open(&log).expect("the log");
+    // The last frame of the last commit is cut in its middle.
+    file.set_len(size - TORN_BYTES).expect("a shorter log");
+    let server = Server::start(&folder);
+
+    assert!(server.api.journal(&first).await.starts_with(&before));
+    // The second run was begun by an earlier commit than the last.
+    check_ended_well(&server.api, &folder, &[&first, &second]).await;
+}
+
+#[tokio::test]
+async fn before_anything_was_stored() {
+    let models = ModelServer::start().await;
+    let folder = Folder::with_models(&models);
+    Server::start(&folder).kill();
+    // As if it had been killed in the middle of its first commit.
+    let log = folder.data().join("stagewright.db-wal");
+    let file = std::fs::OpenOptions::new().write(true).open(&log).expect("the log");
+    file.set_len(TORN_BYTES).expect("a shorter log");
+
+    let server = Server::start(&folder);
+    let run = server.api.start("foundation_stack").await;
+    check_ended_well(&server.api, &folder, &[&run]).await;
+}
+
+#[tokio::test]
 async fn in_the_middle_of_writing_run_files() {
     for _ in 0..FILE_TRIES {
         let models = ModelServer::start().await;
@@ -147,6 +218,38 @@ async fn wait_for_a_stage_folder(folder: &Folder) {
 
 fn is_written(folder: &Folder, run: &str) -> bool {
     folder.run(run).join("01-research/manifest.json").is_file()
+}
+
+#[tokio::test]
+async fn a_provider_that_stalls_is_given_up_and_the_stage_is_tried_again() {
+    let models = ModelServer::start().await;
+    models.push(Behavior::Hang);
+    models.push(Behavior::begun("Honey is", After::Hang));
+    models.otherwise(Behavior::text("Honey."));
+    let folder = Folder::new();
+    let url = models.base_url();
+    let limits = "tries: 1, first_token_s: 1, idle_s: 1";
+    let provider = format!("{{ base_url: {url:?}, model: {MODEL}, {limits} }}");
+    folder.write(
+        "stagewright.yaml",
+        format!("provider: local\nproviders: {{ local: {provider} }}\n"),
+    );
+    let profile = format!(
+        "profile: patient\nversion: \"1\"\ndefaults: {{ retry: {{ attempts: 3, wait_s: 0 }} }}\nstages:\n  \
+         - {{ key: only, plugin: {:?}, settings: {{ verb: ask-fail }} }}\n",
+        plugin_bundle::ROGUE_STAGE_PATH
+    );
+    folder.write(".stagewright/profiles/patient.yaml", profile);
+    let server = Server::start(&folder);
+    let run = server.api.start("patient").await;
+    let ended = server.api.finish(&run).await;
+
+    assert_eq!(ended["status"], "completed", "{ended:#}");
+    let journal = server.api.journal(&run).await;
+    let failures: Vec<&str> =
+        journal.lines().filter(|line| line.contains("stage_failed")).collect();
+    assert_eq!(failures.len(), 2, "{journal}");
+    assert!(failures.iter().all(|line| line.contains("model_timeout")), "{journal}");
 }
 
 // The server is waited for in this thread, while the model server answers in another one.

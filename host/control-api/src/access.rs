@@ -11,6 +11,8 @@ use axum::http::uri::Authority;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::ActorHeader;
+
 pub(crate) use check::refuse_strangers;
 
 /// The secret that callers have to know. Only its digest is kept, so that nothing can print it.
@@ -46,6 +48,8 @@ enum Rule {
         hosts: Vec<String>,
         /// Origins, such as `https://stagewright.example`, whose pages may call.
         origins: Vec<String>,
+        /// Where a proxy says who the caller is.
+        actor_header: Option<ActorHeader>,
     },
 }
 
@@ -63,7 +67,8 @@ impl Access {
     /// For a server on a network. With a token, it may also be called by any IP address: an address cannot be pointed
     /// elsewhere as a name can, and no browser sends the token by itself.
     pub fn network(token: Option<Token>) -> Self {
-        Self { rule: Arc::new(Rule::Network { token, hosts: Vec::new(), origins: Vec::new() }) }
+        let (hosts, origins) = (Vec::new(), Vec::new());
+        Self { rule: Arc::new(Rule::Network { token, hosts, origins, actor_header: None }) }
     }
 
     /// Also goes by this name (without a port).
@@ -73,6 +78,24 @@ impl Access {
             hosts.push(host.trim_matches(['[', ']']).to_ascii_lowercase());
         }
         self
+    }
+
+    /// Takes the names of those who decide, command and start from this header, which a proxy in front sets.
+    #[must_use]
+    pub fn with_actor_header(mut self, header: ActorHeader) -> Self {
+        if let Rule::Network { actor_header, .. } = Arc::make_mut(&mut self.rule) {
+            *actor_header = Some(header);
+        }
+        self
+    }
+
+    /// Where a proxy says who the caller is. A request of this process comes through no proxy: it is made by whoever
+    /// sits at the machine, and says itself who that is.
+    pub(crate) fn actor_header(&self) -> Option<&ActorHeader> {
+        match &*self.rule {
+            Rule::Anyone => None,
+            Rule::Network { actor_header, .. } => actor_header.as_ref(),
+        }
     }
 
     /// Pages of this origin may call as well, e.g. of a proxy that changes the name.

@@ -11,8 +11,8 @@ use serde_json::error::Category;
 use serde_path_to_error::Segment;
 
 use crate::dto::{
-    ChatRequest, CommandRequest, DecisionRequest, PreviewRequest, ProblemItemDto, RetryRequest,
-    StartRunRequest,
+    ChatRequest, CommandRequest, DecisionRequest, PreviewRequest, ProblemItemDto, PruneRequest,
+    RetryRequest, StartRunRequest,
 };
 use crate::{Code, Problem};
 
@@ -21,6 +21,9 @@ use crate::{Code, Problem};
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// Largest body of a chat, in bytes: the largest conversation that the engine takes, and what JSON adds to it.
 pub const CHAT_BODY_BYTES_MAX: usize = 6 << 20;
+/// Largest body of a decision, in bytes: edits of several artifacts of the size that profiles usually allow (4 MiB), and
+/// what JSON adds to them.
+pub const DECISION_BODY_BYTES_MAX: usize = 16 << 20;
 /// How much of a body that is too large is read and thrown away, in bytes, so that a client that is still sending gets
 /// to read the answer instead of a broken connection.
 const DISCARDED_BYTES_MAX: usize = 8 << 20;
@@ -41,13 +44,22 @@ pub(crate) trait RequestBody: DeserializeOwned {
 
 impl RequestBody for StartRunRequest {}
 impl RequestBody for PreviewRequest {}
-impl RequestBody for DecisionRequest {}
+
+impl RequestBody for DecisionRequest {
+    const BYTES_MAX: usize = DECISION_BODY_BYTES_MAX;
+}
 
 impl RequestBody for ChatRequest {
     const BYTES_MAX: usize = CHAT_BODY_BYTES_MAX;
 }
 
 impl RequestBody for CommandRequest {
+    fn left_out() -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
+impl RequestBody for PruneRequest {
     fn left_out() -> Option<Self> {
         Some(Self::default())
     }

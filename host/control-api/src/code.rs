@@ -65,6 +65,7 @@ codes! {
     HostNotAllowed, "host_not_allowed", 421, false, "The server does not go by this name", "call it by a loopback name such as `127.0.0.1`, or add the name to the hosts that the server accepts";
     OriginNotAllowed, "origin_not_allowed", 403, false, "Another site's page may not call this server", "open the server's own pages, or add the origin to those that the server accepts";
     Unauthorized, "unauthorized", 401, false, "The server asks for its token", "send `Authorization: Bearer` with the token that the server was started with";
+    ActorUnproven, "actor_unproven", 403, false, "The request does not come with a proven name", "call through the proxy that says who you are in the header that the server asks for";
     // What is named and not there.
     RunUnknown, "run_unknown", 404, false, "No such run", "list the runs at `/api/v2/workflow-runs`";
     StageUnknown, "stage_unknown", 404, false, "The run has no such stage", "name one of the run's stages";
@@ -81,6 +82,9 @@ codes! {
     ReviewerNotAllowed, "reviewer_not_allowed", 403, false, "The gate's policy does not allow this actor to decide", "ask one of the reviewers that the approval names";
     SelfApproval, "self_approval", 403, false, "Whoever started the run may not grant its gates", "ask somebody else to grant";
     GateWithoutContent, "gate_without_content", 409, false, "The gate has nothing to revise or edit", "grant or reject: the question is about a budget";
+    RunExists, "run_exists", 409, false, "The run is here already", "use the run that is here, or prune it first";
+    RunActive, "run_active", 409, false, "The run goes on by itself", "pause the run first, then export it";
+    ArchiveInvalid, "archive_invalid", 422, false, "The archive cannot be used", "export the run again; the message names the entry at fault";
     ContentChanged, "content_changed", 412, false, "The content has changed since it was looked at", "look at the artifacts again, then decide with their content hash";
     RunEnded, "run_ended", 409, false, "The run has ended", "use `retry` to start again from one of its stages";
     RunNotEnded, "run_not_ended", 409, false, "The run has not ended", "wait for its end, or cancel it first";

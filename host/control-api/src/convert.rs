@@ -4,10 +4,12 @@ mod budget;
 mod call;
 mod chat;
 mod event;
+mod housekeeping;
 mod line;
 mod live;
 mod plan;
 mod plugin;
+mod policy;
 mod profile;
 mod provider;
 mod run;
@@ -19,8 +21,10 @@ use serde_json::Value;
 
 use crate::dto::{CostDto, ListDto};
 
+pub(crate) use approval::{ApprovalDetailParts, ApprovalParts, Reviewed};
 pub(crate) use chat::chat_ask;
 pub(crate) use event::event_dto;
+pub(crate) use housekeeping::PrunedParts;
 pub(crate) use run::RunParts;
 
 /// Characters of a request that lists show.
@@ -51,6 +55,20 @@ fn usd(nano_usd: u64) -> String {
 pub(crate) fn decimal(whole: u64, digits: &str) -> String {
     let digits = digits.trim_end_matches('0');
     if digits.is_empty() { whole.to_string() } else { format!("{whole}.{digits}") }
+}
+
+/// A text as one segment of a path: everything but unreserved characters (RFC 3986) is encoded.
+pub(crate) fn segment(text: &str) -> String {
+    let mut segment = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => {
+                segment.push(char::from(byte));
+            }
+            other => segment.push_str(&format!("%{other:02X}")),
+        }
+    }
+    segment
 }
 
 /// The beginning of a text, for lists: one line.

@@ -8,8 +8,10 @@ mod budget;
 mod call;
 mod chat;
 mod event;
+mod housekeeping;
 mod plan;
 mod plugin;
+mod policy;
 mod problem;
 mod profile;
 mod provider;
@@ -21,7 +23,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use approval::{
-    ApprovalDetailDto, ApprovalDto, ApprovalStatusDto, DecidedDto, DecisionRequest,
+    ApprovalDetailDto, ApprovalDto, ApprovalStatusDto, ArtifactEditDto, DecidedDto,
+    DecisionRequest, GrantDto, NextStageDto, PreviousArtifactDto,
 };
 pub use budget::{BudgetBoundDto, BudgetScopeDto, BudgetUnitDto, GateSubjectDto};
 pub use call::{
@@ -34,11 +37,16 @@ pub use chat::{
     ChatRetryingDto, ChatTimingDto,
 };
 pub use event::{EventArtifactDto, EventDto, EventKindDto, LiveDto};
+pub use housekeeping::{ImportedRunDto, PruneRequest, PrunedDto, PrunedRunDto};
 pub use plan::{
-    FallbackDto, GateDto, LimitsDto, ModelAlternativeDto, ModelChoiceDto, OnBudgetExceededDto,
-    PlanDto, PlannedStageDto,
+    FallbackDto, LimitsDto, ModelAlternativeDto, ModelChoiceDto, OnBudgetExceededDto, PlanDto,
+    PlannedStageDto,
 };
 pub use plugin::{ArtifactSpecDto, PluginDto, PluginListDto, PluginRefDto, UnusablePluginDto};
+pub use policy::{
+    DeadlineOutcomeDto, GateDeadlineDto, GateDto, ReminderDto, RetryPolicyDto, ReviewerDto,
+    SelfApprovalDto, WhenSpentDto,
+};
 pub use problem::{ProblemDto, ProblemItemDto};
 pub use profile::{PreviewDto, PreviewRequest, ProfileDto, ProfileSummaryDto};
 pub use provider::{

@@ -10,6 +10,7 @@
 //! Invariants: this crate alone names axum. No answer holds a secret or, for what the server itself did wrong, a cause.
 //! Every body, page and stream is bounded.
 mod access;
+mod acting;
 mod body;
 mod code;
 mod convert;
@@ -28,7 +29,8 @@ mod state;
 mod tests;
 
 pub use access::{Access, Token};
-pub use body::{BODY_BYTES_MAX, CHAT_BODY_BYTES_MAX};
+pub use acting::{ActorHeader, InvalidActorHeader};
+pub use body::{BODY_BYTES_MAX, CHAT_BODY_BYTES_MAX, DECISION_BODY_BYTES_MAX};
 pub use code::Code;
 pub use problem::Problem;
 pub use query::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};

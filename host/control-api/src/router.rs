@@ -17,7 +17,8 @@ use crate::access::refuse_strangers;
 use crate::headers::harden;
 use crate::openapi::{self, Description, DescriptionText};
 use crate::routes::{
-    approvals, calls, chat, llm_cache, plugins, profiles, providers, runs, system, usage,
+    approvals, calls, chat, housekeeping, llm_cache, plugins, profiles, providers, runs, system,
+    usage,
 };
 use crate::{ApiState, Code, Problem};
 
@@ -43,7 +44,8 @@ pub(crate) fn described() -> (Router<Described>, OpenApi) {
         .merge(model_routes())
         .merge(run_routes())
         .merge(approval_routes())
-        .merge(configuration_routes());
+        .merge(configuration_routes())
+        .merge(housekeeping_routes());
     let (routes, mut description) = all.split_for_parts();
     openapi::add_problems(&mut description);
     (routes, description)
@@ -77,6 +79,7 @@ fn run_routes() -> OpenApiRouter<Described> {
         .routes(routes!(runs::watch_run))
         .routes(routes!(runs::list_artifacts))
         .routes(routes!(runs::show_artifact))
+        .routes(routes!(runs::show_artifact_diff))
         .routes(routes!(runs::list_calls))
         .routes(routes!(runs::list_variables))
         .routes(routes!(runs::show_prompt))
@@ -92,6 +95,7 @@ fn approval_routes() -> OpenApiRouter<Described> {
         .routes(routes!(approvals::show_approval))
         .routes(routes!(approvals::grant_approval))
         .routes(routes!(approvals::reject_approval))
+        .routes(routes!(approvals::revise_approval))
 }
 
 fn configuration_routes() -> OpenApiRouter<Described> {
@@ -101,6 +105,14 @@ fn configuration_routes() -> OpenApiRouter<Described> {
         .routes(routes!(profiles::preview_profile))
         .routes(routes!(plugins::list_plugins))
         .routes(routes!(plugins::show_plugin))
+}
+
+fn housekeeping_routes() -> OpenApiRouter<Described> {
+    OpenApiRouter::default()
+        .routes(routes!(housekeeping::prune_runs))
+        .routes(routes!(housekeeping::import_run))
+        .routes(routes!(housekeeping::export_run))
+        .routes(routes!(housekeeping::show_backup))
 }
 
 /// The state of the handlers, and of the one that describes them.

@@ -3,6 +3,7 @@
 pub(crate) mod approvals;
 pub(crate) mod calls;
 pub(crate) mod chat;
+pub(crate) mod housekeeping;
 pub(crate) mod llm_cache;
 pub(crate) mod plugins;
 pub(crate) mod profiles;
@@ -10,6 +11,3 @@ pub(crate) mod providers;
 pub(crate) mod runs;
 pub(crate) mod system;
 pub(crate) mod usage;
-
-/// Who gives a command that names nobody.
-pub(crate) const NAMELESS_ACTOR: &str = "api";

@@ -1,7 +1,7 @@
 //! What every handler works with.
 use std::sync::Arc;
 
-use engine::Engine;
+use engine::{Engine, Retention};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Access, Code, Problem};
@@ -19,19 +19,34 @@ pub struct ApiState {
     pub(crate) engine: Engine,
     pub(crate) access: Access,
     pub(crate) metrics: Option<RenderMetrics>,
+    /// Which ended runs stay, where a request does not say it.
+    pub(crate) retention: Arc<Retention>,
     streams: Arc<Semaphore>,
 }
 
 impl ApiState {
     /// The API of an engine, for whoever the rules let in.
     pub fn new(engine: Engine, access: Access) -> Self {
-        Self { engine, access, metrics: None, streams: Arc::new(Semaphore::new(STREAM_COUNT_MAX)) }
+        Self {
+            engine,
+            access,
+            metrics: None,
+            retention: Arc::default(),
+            streams: Arc::new(Semaphore::new(STREAM_COUNT_MAX)),
+        }
     }
 
     /// With something to show at `/metrics`: the server's metrics as text in the form of Prometheus.
     #[must_use]
     pub fn with_metrics(mut self, render: Arc<dyn Fn() -> String + Send + Sync>) -> Self {
         self.metrics = Some(render);
+        self
+    }
+
+    /// With rules for which ended runs stay, where a request does not say it.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Retention) -> Self {
+        self.retention = Arc::new(retention);
         self
     }
 

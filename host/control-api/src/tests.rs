@@ -1,5 +1,6 @@
 //! The API over a real engine and a real store, called inside the process. Stages are plain Rust.
 mod access;
+mod acting;
 mod approvals;
 mod budgets;
 mod calls;
@@ -7,7 +8,9 @@ mod chat;
 mod chat_streams;
 mod clients;
 mod description;
+mod diffs;
 mod events;
+mod gates;
 mod llm_cache;
 mod metrics;
 mod problems;
@@ -16,3 +19,5 @@ mod runs;
 mod stages;
 mod support;
 mod usage;
+mod waiting;
+mod workflows;

@@ -31,6 +31,17 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// All of them.
+    pub const ALL: [Limit; 7] = [
+        Limit::Memory,
+        Limit::CpuTime,
+        Limit::WallTime,
+        Limit::CallBytes,
+        Limit::ArtifactCount,
+        Limit::ArtifactBytes,
+        Limit::Stack,
+    ];
+
     /// The stable code of a fault by this limit.
     pub fn code(self) -> &'static str {
         match self {
@@ -91,6 +102,29 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Every code that [`Self::code`] gives, each once.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        // The plugin's own code is no part of the answer.
+        let code = String::new;
+        let own = [
+            FaultKind::Trap,
+            FaultKind::PluginNotLoadable,
+            FaultKind::ModelCallInPreview,
+            FaultKind::ArtifactName,
+            FaultKind::ArtifactSet,
+            FaultKind::OutputNotJson,
+            FaultKind::BadInput { code: code() },
+            FaultKind::InvalidOutput { code: code() },
+            FaultKind::Transient { code: code() },
+            FaultKind::NeedsHuman { code: code() },
+            FaultKind::ReplayDiverged,
+            FaultKind::Host,
+        ];
+        let of_limits = Limit::ALL.into_iter().map(FaultKind::Limit);
+        let of_models = ModelErrorKind::ALL.into_iter().map(FaultKind::Model);
+        own.into_iter().chain(of_limits).chain(of_models).map(|kind| kind.code())
+    }
+
     /// The stable `error_code` of the error triple.
     pub fn code(&self) -> &'static str {
         match self {
@@ -157,5 +191,45 @@ impl FaultKind {
             | FaultKind::BadInput { .. }
             | FaultKind::NeedsHuman { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// The kind after this one, so that a kind which nobody lists does not compile.
+    fn next(kind: &FaultKind) -> Option<FaultKind> {
+        let code = String::new;
+        Some(match kind {
+            FaultKind::Trap => FaultKind::Limit(Limit::Stack),
+            FaultKind::Limit(_) => FaultKind::PluginNotLoadable,
+            FaultKind::PluginNotLoadable => FaultKind::ModelCallInPreview,
+            FaultKind::ModelCallInPreview => FaultKind::ArtifactName,
+            FaultKind::ArtifactName => FaultKind::ArtifactSet,
+            FaultKind::ArtifactSet => FaultKind::OutputNotJson,
+            FaultKind::OutputNotJson => FaultKind::BadInput { code: code() },
+            FaultKind::BadInput { .. } => FaultKind::InvalidOutput { code: code() },
+            FaultKind::InvalidOutput { .. } => FaultKind::Transient { code: code() },
+            FaultKind::Transient { .. } => FaultKind::NeedsHuman { code: code() },
+            FaultKind::NeedsHuman { .. } => FaultKind::Model(ModelErrorKind::Timeout),
+            FaultKind::Model(_) => FaultKind::ReplayDiverged,
+            FaultKind::ReplayDiverged => FaultKind::Host,
+            FaultKind::Host => return None,
+        })
+    }
+
+    #[test]
+    fn every_kind_of_fault_has_its_code_in_the_list_once() {
+        let codes: Vec<&str> = FaultKind::codes().collect();
+        let kinds = std::iter::successors(Some(FaultKind::Trap), next);
+        kinds.for_each(|kind| assert!(codes.contains(&kind.code()), "{}", kind.code()));
+        assert_eq!(
+            codes.iter().collect::<HashSet<_>>().len(),
+            codes.len(),
+            "a code is listed twice"
+        );
     }
 }

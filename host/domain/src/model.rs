@@ -260,6 +260,22 @@ pub enum ModelErrorKind {
 }
 
 impl ModelErrorKind {
+    /// All of them; a rate limit without the wait.
+    pub const ALL: [ModelErrorKind; 12] = [
+        ModelErrorKind::RateLimited { retry_after_ms: None },
+        ModelErrorKind::Unavailable,
+        ModelErrorKind::Timeout,
+        ModelErrorKind::BadResponse,
+        ModelErrorKind::Rejected,
+        ModelErrorKind::Unauthorized,
+        ModelErrorKind::ModelNotFound,
+        ModelErrorKind::QuotaExhausted,
+        ModelErrorKind::ContextTooLong,
+        ModelErrorKind::BudgetExhausted,
+        ModelErrorKind::NotGranted,
+        ModelErrorKind::Canceled,
+    ];
+
     /// The stable code of the kind.
     pub fn code(self) -> &'static str {
         match self {
@@ -280,21 +296,7 @@ impl ModelErrorKind {
 
     /// The kind that has this code. A rate limit comes back without the wait.
     pub fn from_code(code: &str) -> Option<Self> {
-        let all = [
-            ModelErrorKind::RateLimited { retry_after_ms: None },
-            ModelErrorKind::Unavailable,
-            ModelErrorKind::Timeout,
-            ModelErrorKind::BadResponse,
-            ModelErrorKind::Rejected,
-            ModelErrorKind::Unauthorized,
-            ModelErrorKind::ModelNotFound,
-            ModelErrorKind::QuotaExhausted,
-            ModelErrorKind::ContextTooLong,
-            ModelErrorKind::BudgetExhausted,
-            ModelErrorKind::NotGranted,
-            ModelErrorKind::Canceled,
-        ];
-        all.into_iter().find(|kind| kind.code() == code)
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
     }
 
     /// Whether the same request may succeed later without anybody changing anything.

@@ -174,4 +174,17 @@ pub trait PluginCatalog: Send + Sync {
     /// # Errors
     /// [`PluginError`] if nobody knows the digest or the bytes cannot be written.
     fn pin(&self, digest: &Digest) -> Result<(), PluginError>;
+
+    /// The bytes with this digest, to be carried to another host.
+    ///
+    /// # Errors
+    /// [`PluginError`] if nobody knows the digest or the bytes cannot be read.
+    fn read(&self, digest: &Digest) -> Result<Vec<u8>, PluginError>;
+
+    /// Keeps bytes that come from another host, as [`PluginCatalog::pin`] keeps those of this one. They are compared with
+    /// the contract when a run uses them.
+    ///
+    /// # Errors
+    /// [`PluginError`] if the bytes do not have this digest or cannot be written.
+    fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<(), PluginError>;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::plan::PlannedStage;
 use domain::port::{Attempt, Consumed, StageJob};
 use domain::run::{BudgetBound, Command, Run, StageResult};
-use domain::stage::{EarlierArtifact, StageContext, StageLog, StageOutput};
+use domain::stage::{EarlierArtifact, Revision, StageContext, StageLog, StageOutput};
 use domain::{Artifact, ArtifactRef, Digest, Fault, FaultKind, StageIdx};
 use futures_util::FutureExt as _;
 use store::{AttemptRecord, Beside};
@@ -118,20 +118,20 @@ impl Inner {
         attempt: u32,
     ) -> Result<StageJob, Error> {
         let earlier = run.artifacts_before(stage);
-        let digests = earlier.iter().map(|(_, artifact)| artifact.digest.clone()).collect();
-        let bodies = self.parts.store.bodies(digests).await?;
-        let artifacts = earlier.iter().zip(bodies).map(|((maker, artifact), body)| {
-            let maker =
-                run.plan().stage(*maker).expect("an artifact is made by a stage of the plan");
-            EarlierArtifact {
-                stage: maker.key.clone(),
-                artifact: Artifact {
-                    name: artifact.name.clone(),
-                    media_type: artifact.media_type.clone(),
-                    body,
-                },
-            }
-        });
+        let wish = run.progress()[stage.as_usize()].revision.as_ref();
+        let previous = wish.map(|wish| wish.previous.as_slice()).unwrap_or_default();
+        let refs = earlier.iter().map(|(_, artifact)| *artifact).chain(previous);
+        let mut texts = self.with_texts(refs).await?;
+        let previous = texts.split_off(earlier.len());
+        let maker = |idx| {
+            let maker = run.plan().stage(idx);
+            maker.expect("an artifact is made by a stage of the plan").key.clone()
+        };
+        let artifacts = earlier
+            .iter()
+            .zip(texts)
+            .map(|((idx, _), artifact)| EarlierArtifact { stage: maker(*idx), artifact });
+        let revision = wish.map(|wish| Revision { feedback: wish.feedback.clone(), previous });
         let context = StageContext {
             request_text: run.created().request_text.clone(),
             run_id: run.id().clone(),
@@ -142,7 +142,7 @@ impl Inner {
             variables: run.variables().to_vec(),
             artifacts: artifacts.collect(),
             skills: planned.skills.clone(),
-            revision: None,
+            revision,
         };
         Ok(StageJob {
             plugin: planned.plugin.clone(),
@@ -150,6 +150,24 @@ impl Inner {
             limits: planned.limits.clone(),
             makes: planned.makes.clone(),
         })
+    }
+
+    async fn with_texts<'a>(
+        &self,
+        artifacts: impl Iterator<Item = &'a ArtifactRef>,
+    ) -> Result<Vec<Artifact>, Error> {
+        let artifacts: Vec<&ArtifactRef> = artifacts.collect();
+        if artifacts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let digests = artifacts.iter().map(|artifact| artifact.digest.clone()).collect();
+        let bodies = self.parts.store.bodies(digests).await?;
+        let with_text = |(artifact, body): (&ArtifactRef, String)| Artifact {
+            name: artifact.name.clone(),
+            media_type: artifact.media_type.clone(),
+            body,
+        };
+        Ok(artifacts.into_iter().zip(bodies).map(with_text).collect())
     }
 }
 
@@ -183,7 +201,7 @@ fn kept(output: StageOutput, beside: &mut Vec<Beside>) -> StageResult {
 
 /// What a reviewer's decision is bound to: the digest over one line `<name> <digest>` for each artifact, in the order
 /// in which the stage gave them.
-fn content_hash(artifacts: &[ArtifactRef]) -> Digest {
+pub(crate) fn content_hash(artifacts: &[ArtifactRef]) -> Digest {
     let lines: String = artifacts
         .iter()
         .map(|artifact| format!("{} {}\n", artifact.name, artifact.digest))

@@ -1,19 +1,14 @@
-//! What people and programs ask of a run that exists.
-use domain::run::{Command, Decision, Status};
+//! What people and programs ask of a run that exists. Module `gate` has what they decide at gates.
+mod gate;
+
+use domain::run::{Command, HOST_ACTOR_PREFIX, Status};
 use domain::{RunId, StageKey};
 use profile::{Place, Problem, Problems};
 
 use crate::ask::COMMENT_BYTES_MAX;
-use crate::{ACTOR_BYTES_MAX, Engine, Error, GateDecision};
-
-/// What came of a decision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decided {
-    /// The run whose gate it was.
-    pub run_id: RunId,
-    /// Where the run is.
-    pub status: Status,
-}
+use crate::start::is_name;
+use crate::{ACTOR_BYTES_MAX, Engine, Error};
+pub use gate::Decided;
 
 impl Engine {
     /// Starts nothing new in a run. A running attempt is finished first.
@@ -74,33 +69,6 @@ impl Engine {
         self.command(run, Command::Retry { from, actor }).await
     }
 
-    /// Decides a gate. The first decision holds; the same again is no error. A grant lets the run go on by itself.
-    ///
-    /// # Errors
-    /// [`Error::UnknownApproval`], or [`Error::Refused`] if it was decided otherwise, its run has ended, or the content
-    /// is not what was looked at.
-    pub async fn decide_gate(&self, decision: GateDecision) -> Result<Decided, Error> {
-        let GateDecision { approval, verdict, actor, comment, content_hash, edits: _ } = decision;
-        let actor = checked_actor(&actor)?;
-        check_words("/comment", comment.as_deref())?;
-        let row = self.store().approval(&approval).await?;
-        let run = row.ok_or_else(|| Error::UnknownApproval(approval.clone()))?.run;
-        let decision = Decision { actor, comment };
-        let groups = self.groups_of(&decision.actor);
-        let edit = None;
-        let command =
-            Command::DecideGate { approval, verdict, decision, groups, content_hash, edit };
-        let status = self.command(&run, command).await?;
-        Ok(Decided { run_id: run, status })
-    }
-
-    /// The groups that somebody is in at this moment.
-    fn groups_of(&self, actor: &str) -> Vec<String> {
-        let groups = self.settings().groups.iter();
-        let has = |members: &&Vec<String>| members.iter().any(|member| member == actor);
-        groups.filter(|(_, members)| has(members)).map(|(name, _)| name.clone()).collect()
-    }
-
     async fn command(&self, run: &RunId, command: Command) -> Result<Status, Error> {
         let engine = self.clone();
         let cell = self.0.registry.cell(run);
@@ -112,25 +80,35 @@ impl Engine {
 }
 
 fn checked_actor(actor: &str) -> Result<String, Error> {
-    if !actor.trim().is_empty() && actor.len() <= ACTOR_BYTES_MAX {
-        return Ok(actor.to_owned());
+    match actor_problem(actor) {
+        None => Ok(actor.to_owned()),
+        Some(problem) => Err(Error::Invalid(problem.into())),
     }
-    let message = format!(
-        "`actor` says who decides: 1 to {ACTOR_BYTES_MAX} bytes and not blank; it has {}",
-        actor.len()
-    );
-    Err(invalid("/actor", message))
+}
+
+/// What is wrong with the name of somebody who acts.
+pub(crate) fn actor_problem(actor: &str) -> Option<Problem> {
+    let message = if !is_name(actor, ACTOR_BYTES_MAX) {
+        format!(
+            "`actor` says who acts: 1 to {ACTOR_BYTES_MAX} bytes, not blank and without control characters; it has {}",
+            actor.len()
+        )
+    } else if actor.starts_with(HOST_ACTOR_PREFIX) {
+        format!("names that begin with `{HOST_ACTOR_PREFIX}` are the host's own")
+    } else {
+        return None;
+    };
+    Some(problem("/actor", message))
 }
 
 fn check_words(pointer: &str, words: Option<&str>) -> Result<(), Error> {
-    match words {
-        Some(words) if words.len() > COMMENT_BYTES_MAX => {
-            let found = words.len();
-            let message = format!("the text has {found} bytes; {COMMENT_BYTES_MAX} are allowed");
-            Err(invalid(pointer, message))
-        }
-        Some(_) | None => Ok(()),
-    }
+    words_problem(pointer, words).map_or(Ok(()), |problem| Err(Error::Invalid(problem.into())))
+}
+
+fn words_problem(pointer: &str, words: Option<&str>) -> Option<Problem> {
+    let found = words.map(str::len).filter(|found| *found > COMMENT_BYTES_MAX)?;
+    let message = format!("the text has {found} bytes; {COMMENT_BYTES_MAX} are allowed");
+    Some(problem(pointer, message))
 }
 
 /// A request with one problem.

@@ -16,7 +16,7 @@ use crate::registry::RunCell;
 /// First wait before something is written again that could not be written.
 const DISK_WAIT_MIN: Duration = Duration::from_millis(250);
 /// Longest wait. A person who makes room on a disk sees runs go on within this time.
-const DISK_WAIT_MAX: Duration = Duration::from_secs(5);
+pub(crate) const DISK_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// What a driver does next.
 enum Step {
@@ -45,7 +45,7 @@ pub(crate) enum History {
 }
 
 /// A wait that doubles.
-struct Backoff(Duration);
+pub(crate) struct Backoff(Duration);
 
 impl Inner {
     /// Does what the run wants until it wants nothing, or the host shuts down.
@@ -53,7 +53,7 @@ impl Inner {
         let asked_at = self.parts.clock.now();
         let Some(_slot) = self.slot().await else { return };
         let mut queue_ms = self.parts.clock.now().ms_since(asked_at);
-        let mut backoff = Backoff(DISK_WAIT_MIN);
+        let mut backoff = Backoff::default();
         while !self.draining.is_cancelled() {
             let outcome = match self.next_step(&cell).await {
                 Ok(None) => return,
@@ -68,7 +68,7 @@ impl Inner {
                 Err(error) => Err(error),
             };
             match outcome {
-                Ok(()) => backoff = Backoff(DISK_WAIT_MIN),
+                Ok(()) => backoff = Backoff::default(),
                 // Somebody was quicker; the next look says what is to be done.
                 Err(Error::Refused { .. }) => {}
                 // To go on would ask models for answers that cannot be kept.
@@ -163,7 +163,7 @@ impl Inner {
         &self,
         work: impl Fn() -> W,
     ) -> Result<T, Error> {
-        let mut backoff = Backoff(DISK_WAIT_MIN);
+        let mut backoff = Backoff::default();
         loop {
             match work().await {
                 Err(error) if may_pass(&error) && !self.giving_up.is_cancelled() => {
@@ -177,7 +177,7 @@ impl Inner {
 }
 
 /// Whether waiting helps: somebody may make room, or the disk may come back.
-fn may_pass(error: &Error) -> bool {
+pub(crate) fn may_pass(error: &Error) -> bool {
     use store::Error as Cause;
     match error {
         Error::Store(cause) => match cause {
@@ -204,12 +204,19 @@ fn may_pass(error: &Error) -> bool {
         | Error::Fault(_)
         | Error::Model(_)
         | Error::Plugin(_)
+        | Error::Archive(_)
         | Error::ShuttingDown => false,
     }
 }
 
+impl Default for Backoff {
+    fn default() -> Self {
+        Self(DISK_WAIT_MIN)
+    }
+}
+
 impl Backoff {
-    async fn wait(&mut self, unless: &CancellationToken) {
+    pub(crate) async fn wait(&mut self, unless: &CancellationToken) {
         tokio::select! {
             () = tokio::time::sleep(self.0) => {}
             () = unless.cancelled() => {}

@@ -58,10 +58,26 @@ pub enum Error {
     /// A plugin that the run needs cannot be kept.
     #[error("{0}")]
     Plugin(PluginError),
+    /// An archive was not made, or not taken in.
+    #[error(transparent)]
+    Archive(store::ArchiveError),
     /// The host is shutting down.
     #[error("the host is shutting down")]
     ShuttingDown,
     /// The disk or the database.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl From<store::ArchiveError> for Error {
+    fn from(error: store::ArchiveError) -> Self {
+        use store::ArchiveError as Cause;
+        match error {
+            Cause::Store(error) => Error::Store(error),
+            Cause::Bad { .. }
+            | Cause::RunExists(_)
+            | Cause::RunActive { .. }
+            | Cause::FolderNotEmpty(_) => Error::Archive(error),
+        }
+    }
 }

@@ -15,6 +15,11 @@ use tokio_util::sync::CancellationToken;
 /// who looks into the folder does not notice it.
 const GATHERING: Duration = Duration::from_millis(100);
 
+/// Longest time that changes are gathered. Under load files are gathered for as long as it took to write the last ones, so
+/// that they take at most half of a thread: a run that goes through its stages in milliseconds is written once or twice
+/// then, and not after each of them. Two seconds are what a person waits who looks into the folder of a busy host.
+const GATHERING_MAX: Duration = Duration::from_secs(2);
+
 /// How long files are still written after the order to stop. What is left is written by the next start.
 const STOPPING_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -88,34 +93,47 @@ impl RunFiles {
         self.open.subscribe().wait_for(|open| *open == 0).await.ok();
     }
 
-    /// Writes until `stop`, and then what is left.
-    pub(crate) async fn write(&self, store: &Store, stop: CancellationToken) {
+    /// Writes until `stop`, and then what is left, unless everything is to end `at_once`.
+    pub(crate) async fn write(
+        &self,
+        store: &Store,
+        stop: CancellationToken,
+        at_once: CancellationToken,
+    ) {
         let mut open = self.open.subscribe();
+        let mut gathering = GATHERING;
         loop {
             tokio::select! {
                 _ = open.wait_for(|open| *open > 0) => {}
                 () = stop.cancelled() => {}
             }
             tokio::select! {
-                () = tokio::time::sleep(GATHERING) => {}
+                () = tokio::time::sleep(gathering) => {}
                 () = self.hurry.notified() => {}
                 () = stop.cancelled() => {}
             }
-            self.write_waiting(store, &stop).await;
+            let begun = Instant::now();
+            self.write_waiting(store, &stop, &at_once).await;
+            gathering = begun.elapsed().clamp(GATHERING, GATHERING_MAX);
             if stop.is_cancelled() && *open.borrow_and_update() == 0 {
                 return;
             }
         }
     }
 
-    async fn write_waiting(&self, store: &Store, stop: &CancellationToken) {
+    async fn write_waiting(
+        &self,
+        store: &Store,
+        stop: &CancellationToken,
+        at_once: &CancellationToken,
+    ) {
         let mut left_until = None;
         let waiting =
             std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         for run in waiting {
             if stop.is_cancelled() {
                 let until = *left_until.get_or_insert_with(|| Instant::now() + STOPPING_TIME_MAX);
-                if Instant::now() >= until {
+                if at_once.is_cancelled() || Instant::now() >= until {
                     self.open.send_modify(|open| *open -= 1);
                     continue;
                 }

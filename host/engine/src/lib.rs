@@ -20,19 +20,22 @@ mod drive;
 mod error;
 mod files;
 mod finishing;
+mod housekeeping;
 mod lifecycle;
 mod live;
 mod models;
 mod outlet;
 mod preview;
 mod registry;
+mod reminders;
 mod request;
 mod start;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 pub use ask::{
-    ACTOR_BYTES_MAX, BELONGING_BYTES_MAX, CHAT_BYTES_MAX, CHAT_MESSAGE_COUNT_MAX,
+    ACTOR_BYTES_MAX, ArtifactEdit, BELONGING_BYTES_MAX, CHAT_BYTES_MAX, CHAT_MESSAGE_COUNT_MAX,
     CHAT_STOP_COUNT_MAX, CHAT_WORD_BYTES_MAX, COMMENT_BYTES_MAX, ChatAsk, DayBudget, DayBudgets,
     DriveOnStart, GateDecision, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_TEXT_BYTES_MAX, Settings,
     StartRun, VARIABLE_BYTES_MAX, VARIABLE_COUNT_MAX,
@@ -41,6 +44,9 @@ pub use chat::{CHECK_CLIENT, ChatAnswer, ChatDelta};
 pub use clock::Clock;
 pub use commands::Decided;
 pub use error::Error;
+pub use housekeeping::{
+    IMPORT_ACTOR, Imported, PRUNED_RUN_COUNT_MAX, Prune, PruneDoing, Pruned, Retention,
+};
 pub use lifecycle::{Engine, Parts};
 pub use live::{Live, Subscription};
 pub use preview::{PromptPreview, USUAL_ANSWER_TOKENS};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::RunId;
 use domain::port::{PluginCatalog, StageRunner};
-use domain::run::{Command, RunState, Status};
+use domain::run::{Command, Recorded, RunState, Status};
 use gateway::Gateway;
 use profile::Library;
 use store::{Beside, Store};
@@ -16,7 +16,8 @@ use tokio_util::task::TaskTracker;
 use crate::budget::DayLedger;
 use crate::files::RunFiles;
 use crate::finishing::Finishing;
-use crate::registry::{Registry, RunCell};
+use crate::registry::{Locked, Registry, RunCell, Then};
+use crate::timers::Timers;
 use crate::{Clock, DriveOnStart, Error, Settings, Subscription};
 
 /// What the engine works with.
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) days: Arc<DayLedger>,
     /// One permit for each attempt that may run.
     pub(crate) slots: Arc<Semaphore>,
+    pub(crate) timers: Timers,
     files: RunFiles,
     tasks: TaskTracker,
     /// Nothing new begins.
@@ -55,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) giving_up: CancellationToken,
     file_writer: TaskTracker,
     file_writer_stop: CancellationToken,
+    /// Not even files are written any more.
+    at_once: CancellationToken,
 }
 
 impl Engine {
@@ -71,12 +75,14 @@ impl Engine {
             parts,
             settings,
             registry: Registry::default(),
+            timers: Timers::default(),
             files: RunFiles::new(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             giving_up: CancellationToken::new(),
             file_writer: TaskTracker::new(),
             file_writer_stop: CancellationToken::new(),
+            at_once: CancellationToken::new(),
         }));
         let inner = &engine.0;
         // First of all that may fail: nothing is spawned by a start that fails.
@@ -89,13 +95,18 @@ impl Engine {
         };
         let writing = Arc::clone(inner);
         inner.file_writer.spawn(async move {
+            writing.remove_left_files().await;
             writing.mark_stale_files().await;
-            let stop = writing.file_writer_stop.clone();
-            writing.files.write(&writing.parts.store, stop).await;
+            let (stop, at_once) = (writing.file_writer_stop.clone(), writing.at_once.clone());
+            writing.files.write(&writing.parts.store, stop, at_once).await;
         });
         inner.file_writer.close();
         for run in unfinished {
             inner.begin_driving(&inner.registry.cell(&run)).await;
+        }
+        match inner.settings.drive_on_start {
+            DriveOnStart::UnfinishedRuns => inner.spawn(Arc::clone(inner).keep_time()),
+            DriveOnStart::Nothing => {}
         }
         Ok(engine)
     }
@@ -112,6 +123,16 @@ impl Engine {
         }
         inner.file_writer_stop.cancel();
         inner.file_writer.wait().await;
+    }
+
+    /// Gives up whatever is open, so that a [`Engine::shutdown`] that is under way, or comes, ends as soon as what is being
+    /// written to the log is on disk. Nothing is lost: what was open goes on at the next start, where a question that was
+    /// not answered is asked again under the same key.
+    pub fn stop_at_once(&self) {
+        let inner = &self.0;
+        inner.draining.cancel();
+        inner.at_once.cancel();
+        inner.giving_up.cancel();
     }
 
     /// Waits until the files of all runs are on disk as the log has them.
@@ -177,12 +198,32 @@ impl Inner {
         beside: Vec<Beside>,
     ) -> Result<Settled, Error> {
         let mut locked = cell.lock(&self.parts.store).await;
-        let recorded = locked.commit(command, beside, self.parts.clock.now()).await?;
+        self.commit_locked(cell, &mut locked, command, beside).await?;
+        let status = locked.run().await?.status();
+        Ok(Settled { status })
+    }
+
+    /// The same for whoever has locked the run, to look at it before. Gives what was appended.
+    pub(crate) async fn commit_locked(
+        self: &Arc<Self>,
+        cell: &Arc<RunCell>,
+        locked: &mut Locked<'_>,
+        command: Command,
+        beside: Vec<Beside>,
+    ) -> Result<Vec<Recorded>, Error> {
+        let is_end = matches!(command, Command::FinishStage { .. });
+        let then = match is_end && !self.draining.is_cancelled() {
+            true => Then::NextStage,
+            false => Then::Rest,
+        };
+        let recorded = locked.commit(command, beside, self.parts.clock.now(), then).await?;
         if recorded.iter().any(|recorded| RunFiles::shows(&recorded.event)) {
             self.files.mark(&cell.id);
         }
         let run = locked.run().await?;
-        let status = run.status();
+        if let Some(wakes_at) = run.wakes_at().filter(|_| !recorded.is_empty()) {
+            self.timers.expect(wakes_at);
+        }
         let is_running = matches!(run.state(), RunState::Running { .. });
         let has_more = run.next_effect().is_some();
         if !is_running {
@@ -193,7 +234,7 @@ impl Inner {
             locked.slot.is_driven = true;
             self.spawn_driver(cell);
         }
-        Ok(Settled { status })
+        Ok(recorded)
     }
 
     /// Has a run carried out if it is not yet.
@@ -210,7 +251,11 @@ impl Inner {
     async fn mark_stale_files(&self) {
         let stale = match self.settings.drive_on_start {
             DriveOnStart::Nothing => Ok(Vec::new()),
-            DriveOnStart::UnfinishedRuns => self.parts.store.runs_with_stale_files().await,
+            DriveOnStart::UnfinishedRuns => tokio::select! {
+                stale = self.parts.store.runs_with_stale_files() => stale,
+                // The next start looks again.
+                () = self.file_writer_stop.cancelled() => Ok(Vec::new()),
+            },
         };
         let stale = stale.unwrap_or_else(|error| {
             tracing::error!(%error, "missing files of runs could not be looked for");

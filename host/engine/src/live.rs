@@ -90,15 +90,15 @@ pub struct Subscription {
     receiver: broadcast::Receiver<Live>,
     closing: CancellationToken,
     /// Keeps the sending end alive.
-    _cell: Arc<RunCell>,
+    cell: Arc<RunCell>,
 }
 
 impl Subscription {
     pub(crate) fn new(cell: Arc<RunCell>, closing: CancellationToken) -> Self {
-        Self { receiver: cell.live.subscribe(), closing, _cell: cell }
+        Self { receiver: cell.live.subscribe(), closing, cell }
     }
 
-    /// Waits for the next message. `None` when the host shuts down.
+    /// Waits for the next message. `None` when the host shuts down, or the run was removed.
     pub async fn next(&mut self) -> Option<Live> {
         tokio::select! {
             biased;
@@ -108,6 +108,7 @@ impl Subscription {
                 Err(broadcast::error::RecvError::Closed) => None,
             },
             () = self.closing.cancelled() => None,
+            () = self.cell.gone.cancelled() => None,
         }
     }
 }

@@ -282,6 +282,7 @@ impl Attempted {
     /// Puts it into the log of the run when budgets are nearly used up, those of who answered included.
     async fn warn(&self, asking: &mut Asking, provider: &str) -> Result<(), Error> {
         let now = self.engine.parts.clock.now();
+        self.engine.days.turn_to(now).await;
         let due = asking.budget.due_warnings(&self.engine.days, provider, now);
         for bound in due {
             let (stage, attempt) = (self.stage, self.attempt);
@@ -298,12 +299,10 @@ impl Attempted {
     }
 
     fn diverged(&self, kept: &Journaled, asked: &ModelRequest) -> Fault {
+        let [before, now] = request::shown_differing(&kept.request, asked);
         let message = format!(
-            "the stage asked something else than before the interruption, at question {} of attempt {}: nothing was asked again. A stage must depend on nothing but its context; retry the stage to start it anew.\n\nkept in the journal:\n{}\n\nasked now:\n{}",
-            kept.ordinal,
-            self.attempt,
-            request::shown(&kept.request),
-            request::shown(asked),
+            "the stage asked something else than before the interruption, at question {} of attempt {}: nothing was asked again. A stage must depend on nothing but its context; retry the stage to start it anew.\n\nkept in the journal:\n{before}\n\nasked now:\n{now}",
+            kept.ordinal, self.attempt,
         );
         Fault { kind: FaultKind::ReplayDiverged, message }
     }

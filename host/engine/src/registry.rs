@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use domain::run::{Command, Event, Recorded, Run};
+use domain::run::{Command, Effect, Event, Recorded, Run};
 use domain::{RunId, StageIdx, Timestamp};
 use store::{Append, Beside, Store};
 use tokio::sync::{MutexGuard, broadcast};
@@ -33,10 +33,19 @@ impl Registry {
             id: id.clone(),
             state: tokio::sync::Mutex::new(Slot::default()),
             live: broadcast::Sender::new(LIVE_COUNT_MAX),
+            gone: CancellationToken::new(),
             cells: Arc::clone(&self.cells),
         });
         cells.insert(id.clone(), Arc::downgrade(&cell));
         cell
+    }
+
+    /// Forgets a cell whose run was removed: should the run come back, it gets another one.
+    pub(crate) fn forget(&self, cell: &Arc<RunCell>) {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        if cells.get(&cell.id).is_some_and(|known| known.as_ptr() == Arc::as_ptr(cell)) {
+            cells.remove(&cell.id);
+        }
     }
 
     /// Runs that have a cell: for tests that look for leaks.
@@ -52,6 +61,8 @@ pub(crate) struct RunCell {
     pub(crate) id: RunId,
     state: tokio::sync::Mutex<Slot>,
     pub(crate) live: broadcast::Sender<Live>,
+    /// The run was removed.
+    pub(crate) gone: CancellationToken,
     cells: Cells,
 }
 
@@ -84,6 +95,16 @@ struct Loaded {
     version: u64,
 }
 
+/// What is appended together with what a command brings about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Nothing.
+    Rest,
+    /// That the next stage begins, if it may: one wait for the disk instead of two. Only for whoever carries the run out
+    /// and goes on with that stage.
+    NextStage,
+}
+
 /// The run, locked.
 pub(crate) struct Locked<'a> {
     pub(crate) slot: MutexGuard<'a, Slot>,
@@ -110,9 +131,10 @@ impl Locked<'_> {
         command: Command,
         beside: Vec<Beside>,
         at: Timestamp,
+        then: Then,
     ) -> Result<Vec<Recorded>, Error> {
         let Loaded { mut run, version } = self.load().await?;
-        let events = match run.decide(command) {
+        let mut events = match run.decide(command) {
             Ok(events) => events,
             Err(refusal) => {
                 self.slot.loaded = Some(Loaded { run, version });
@@ -123,11 +145,18 @@ impl Locked<'_> {
             self.slot.loaded = Some(Loaded { run, version });
             return Ok(Vec::new());
         }
+        // Before they are durable, and seen by nobody until they are: if the append fails, this run is dropped with them.
+        events.iter().for_each(|event| run.apply(event));
+        if let (Then::NextStage, Some(Effect::StartStage { stage })) = (then, run.next_effect())
+            && let Ok(begun) = run.decide(Command::StartStage { stage })
+        {
+            begun.iter().for_each(|event| run.apply(event));
+            events.extend(begun);
+        }
         let id = self.cell.id.clone();
         let append = Append { run: id, expected_version: version, at, events, beside };
         let recorded = self.store.append(append).await?;
         for recorded in &recorded {
-            run.apply(&recorded.event);
             if let Event::StageStarted { stage, attempt } = &recorded.event {
                 self.slot.begun = Some((*stage, *attempt));
             }
@@ -147,6 +176,11 @@ impl Locked<'_> {
     /// Puts a run that was just created into the cell.
     pub(crate) fn fill(&mut self, run: Run, version: u64) {
         self.slot.loaded = Some(Loaded { run, version });
+    }
+
+    /// Forgets the run, which was removed. Whoever waits for the lock finds none.
+    pub(crate) fn empty(&mut self) {
+        self.slot.loaded = None;
     }
 
     /// Takes the run out of the slot, or reads its log.

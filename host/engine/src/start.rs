@@ -1,18 +1,18 @@
 //! Begins a run: checks everything at once, pins the plugins, and appends the first event.
 use std::sync::Arc;
 
-use domain::plan::Plan;
+use domain::plan::{Plan, SelfApproval};
 use domain::run::{Created, Event, Run, Status};
 use domain::stage::{Belonging, Variable};
 use domain::{Digest, Json, RunId};
-use profile::{ModelNames, Problem, Problems, Resolved};
-use serde_json::Value;
+use profile::{HostNames, Problem, Problems, Resolved};
+use serde_json::{Value, json};
 use store::{Append, Beside, StartedWith};
 
 use crate::ask::{
     BELONGING_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, VARIABLE_BYTES_MAX, VARIABLE_COUNT_MAX,
 };
-use crate::commands::problem;
+use crate::commands::{actor_problem, problem};
 use crate::lifecycle::Inner;
 use crate::{Engine, Error, REQUEST_TEXT_BYTES_MAX, StartRun};
 
@@ -99,11 +99,16 @@ impl Engine {
                 Err(found) => problems.push(found),
             }
         }
-        let StartRun { request_text, mode, skill_overrides, stage_overrides, .. } = ask;
+        let StartRun { request_text, mode, skill_overrides, stage_overrides, actor, .. } = ask;
+        let is_anonymous = actor.is_none();
         let resolving = self.0.blocking(move |inner| {
             let resolved = inner.resolve(&mode, skill_overrides.as_ref(), stage_overrides.as_ref());
             let found = resolved.as_ref().err().cloned();
             problems.extend(found.into_iter().flatten());
+            let plan = resolved.as_ref().ok().map(|resolved| &resolved.plan);
+            if let Some(missing) = plan.filter(|_| is_anonymous).and_then(starter_missing) {
+                problems.push(missing);
+            }
             Problems::check(problems).map_err(Error::Invalid)?;
             // Only when nothing is wrong: a refused request changes nothing.
             inner.pin(resolved.map_err(Error::Invalid)?.plan)
@@ -114,8 +119,7 @@ impl Engine {
             brand_id: ask.brand_id,
             project_id: ask.project_id,
         };
-        let started_by = ask.actor;
-        Ok(Arc::new(Created { request_text, belonging, plan, variables, started_by }))
+        Ok(Arc::new(Created { request_text, belonging, plan, variables, started_by: actor }))
     }
 
     async fn append_first(
@@ -181,7 +185,7 @@ impl Inner {
     }
 }
 
-impl ModelNames for Inner {
+impl HostNames for Inner {
     fn route(
         &self,
         provider: Option<&str>,
@@ -190,6 +194,14 @@ impl ModelNames for Inner {
         let provider = provider.unwrap_or(&self.settings.default_provider);
         let route = self.parts.gateway.route(provider, model);
         route.map(|route| (route.provider, route.model)).map_err(|unknown| unknown.to_string())
+    }
+
+    fn groups(&self) -> Vec<&str> {
+        self.settings.groups.keys().map(String::as_str).collect()
+    }
+
+    fn webhooks(&self) -> Vec<&str> {
+        self.settings.webhooks.keys().map(String::as_str).collect()
     }
 }
 
@@ -221,6 +233,7 @@ fn problems_of(ask: &StartRun, key: Option<&str>) -> Vec<Problem> {
             problems.push(problem(pointer, message));
         }
     }
+    problems.extend(ask.actor.as_deref().and_then(actor_problem));
     if ask.variables.len() > VARIABLE_COUNT_MAX {
         let found = ask.variables.len();
         let message = format!("there are {found} variables; {VARIABLE_COUNT_MAX} are allowed");
@@ -235,6 +248,19 @@ fn problems_of(ask: &StartRun, key: Option<&str>) -> Vec<Problem> {
         problems.push(problem("", message));
     }
     problems
+}
+
+/// Whoever started a run cannot be kept from granting its gates if nobody knows who it was.
+fn starter_missing(plan: &Plan) -> Option<Problem> {
+    let wants_another = plan.stages.iter().find(|stage| {
+        let policy = stage.gate.as_ref().map(|gate| gate.policy.self_approval);
+        policy == Some(SelfApproval::Refused)
+    })?;
+    let message = format!(
+        "the gate after stage `{}` wants somebody else than whoever started the run: say who starts it",
+        wants_another.key
+    );
+    Some(problem("/actor", message))
 }
 
 pub(crate) fn is_name(text: &str, bytes_max: usize) -> bool {
@@ -256,17 +282,40 @@ fn variable(name: &str, value: &Value) -> Result<Variable, Problem> {
     Ok(Variable { name: parsed, value: Json::from_parsed(text) })
 }
 
-/// Digest of everything that makes two requests the same.
+/// Digest of everything that makes two requests the same. Who starts the run is part of it: somebody else's run is not
+/// the one that was asked for.
 fn digest_of(ask: &StartRun) -> Digest {
-    let parts = serde_json::json!([
-        ask.request_text,
-        ask.mode,
-        ask.thread_id,
-        ask.brand_id,
-        ask.project_id,
-        ask.skill_overrides,
-        ask.stage_overrides,
-        ask.variables,
-    ]);
-    store::digest_of(parts.to_string().as_bytes())
+    let mut parts = vec![
+        json!(ask.request_text),
+        json!(ask.mode),
+        json!(ask.thread_id),
+        json!(ask.brand_id),
+        json!(ask.project_id),
+        json!(ask.skill_overrides),
+        json!(ask.stage_overrides),
+        json!(ask.variables),
+    ];
+    // Only where it is said: digests that are kept of requests without it stay what they are.
+    parts.extend(ask.actor.iter().map(|actor| json!(actor)));
+    store::digest_of(Value::Array(parts).to_string().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_of_a_request_is_kept_and_does_not_change() {
+        let anonymous = StartRun {
+            request_text: "bees".to_owned(),
+            mode: "straight".to_owned(),
+            ..StartRun::default()
+        };
+        assert_eq!(
+            digest_of(&anonymous).as_str(),
+            "sha256:c2ef3bb57d31ee843d2b570dd467ef459b803fe1fbaac82bff7ad6418650703d"
+        );
+        let named = StartRun { actor: Some("anna".to_owned()), ..anonymous.clone() };
+        assert_ne!(digest_of(&anonymous), digest_of(&named));
+    }
 }

@@ -70,3 +70,59 @@ impl Webhook {
         if status.is_success() { Ok(()) } else { Err(WebhookError::Status(status.as_u16())) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model_server::{After, Behavior, ModelServer};
+
+    use super::*;
+
+    /// A server takes messages as it takes questions.
+    fn webhook_of(server: &ModelServer) -> Webhook {
+        Webhook::new(&format!("{}/chat/completions?token=secret", server.base_url())).unwrap()
+    }
+
+    #[test]
+    fn an_address_is_absolute_and_of_the_web() {
+        for address in ["https://example.com/hook?key=1", "http://127.0.0.1:1/"] {
+            assert!(Webhook::new(address).is_ok(), "{address}");
+        }
+        for address in ["", "example.com/hook", "/hook", "ftp://example.com/", "https://", "a b"] {
+            assert_eq!(Webhook::new(address).err(), Some(InvalidWebhook), "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_is_posted_as_json_under_its_name() {
+        let server = ModelServer::start().await;
+        server.push(Behavior::status(204, ""));
+        let outgoing = Outgoing::open().unwrap();
+        let json = r#"{"type":"gate_reminder"}"#.to_owned();
+        webhook_of(&server).post(&outgoing, "appr_1/2", json).await.unwrap();
+
+        let requests = server.requests();
+        assert_eq!(requests.len(), 1);
+        assert_eq!(requests[0].header("content-type"), Some("application/json"));
+        assert_eq!(requests[0].header("idempotency-key"), Some("appr_1/2"));
+        assert_eq!(requests[0].body["type"], "gate_reminder");
+    }
+
+    #[tokio::test]
+    async fn why_a_message_did_not_arrive_is_said_without_the_address() {
+        let server = ModelServer::start().await;
+        let webhook = webhook_of(&server);
+        let outgoing = Outgoing::open().unwrap();
+        server.push(Behavior::status(302, ""));
+        let refused = webhook.post(&outgoing, "appr_1/1", "{}".to_owned()).await.unwrap_err();
+        assert_eq!(refused, WebhookError::Status(302), "no redirect is followed");
+
+        let long = "x".repeat(ANSWER_BYTES_MAX + 1);
+        server.push(Behavior::raw_then("text/plain", long, After::Hang));
+        let long = webhook.post(&outgoing, "appr_1/1", "{}".to_owned()).await.unwrap_err();
+        assert!(matches!(long, WebhookError::Outgoing(OutgoingError::AnswerTooLong { .. })));
+
+        drop(server);
+        let gone = webhook.post(&outgoing, "appr_1/1", "{}".to_owned()).await.unwrap_err();
+        assert!(!gone.to_string().contains("secret"), "{gone}");
+    }
+}

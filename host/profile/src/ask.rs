@@ -37,8 +37,8 @@ pub struct Resolved {
     pub warnings: Vec<String>,
 }
 
-/// Knows the configured models.
-pub trait ModelNames {
+/// Knows what the host's configuration has names for.
+pub trait HostNames {
     /// The names of a provider and of one of its models, with what was not said filled in.
     ///
     /// # Errors
@@ -48,4 +48,10 @@ pub trait ModelNames {
         provider: Option<&str>,
         model: Option<&str>,
     ) -> Result<(String, String), String>;
+
+    /// The names of the groups of people, in their order for a list.
+    fn groups(&self) -> Vec<&str>;
+
+    /// The names of the webhooks, in their order for a list.
+    fn webhooks(&self) -> Vec<&str>;
 }

@@ -2,7 +2,7 @@
 //!
 //! A profile is one YAML file that says which plugin does which stage, with which settings, limits, model and gate.
 //! It is understood in two steps: `said` reads the file and knows nothing but its text; `meaning` asks the plugins,
-//! the models and the overrides of one request, and makes the [`domain::Plan`] that a run is bound to. Every value
+//! the host's names and the overrides of one request, and makes the [`domain::Plan`] that a run is bound to. Every value
 //! keeps its place, so that each problem has a file, line and column, or a JSON pointer; and all problems of a file or
 //! a request are reported together.
 //!
@@ -24,7 +24,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{Ask, FALLBACK_MODE, FallbackPolicy, ModelNames, Resolved};
+pub use ask::{Ask, FALLBACK_MODE, FallbackPolicy, HostNames, Resolved};
 pub use library::{Library, Profile, SHIPPED_SOURCE, Summary};
 pub use problem::{Place, Problem, Problems};
 pub use shipped::SHIPPED;

@@ -15,9 +15,9 @@ use crate::folder;
 use crate::meaning::Meaning;
 use crate::overrides::Overrides;
 use crate::said::Said;
-use crate::said::parts::SaidGate;
+use crate::said::gate::SaidGate;
 use crate::shipped::SHIPPED;
-use crate::{Ask, FALLBACK_MODE, FallbackPolicy, ModelNames, Problem, Problems, Resolved};
+use crate::{Ask, FALLBACK_MODE, FallbackPolicy, HostNames, Problem, Problems, Resolved};
 
 /// The profiles of a host. A cheap clone.
 #[derive(Debug, Clone)]
@@ -102,7 +102,7 @@ impl Profile {
             gate_count: said
                 .stages
                 .iter()
-                .filter(|stage| *stage.gate(&said.defaults) != SaidGate::None)
+                .filter(|stage| matches!(stage.gate(&said.defaults), SaidGate::Required(_)))
                 .count(),
             source: match &source {
                 Source::Shipped(_) => SHIPPED_SOURCE.to_owned(),
@@ -127,7 +127,7 @@ impl Profile {
         modes: Modes,
         ask: &Ask<'_>,
         catalog: &dyn PluginCatalog,
-        models: &dyn ModelNames,
+        names: &dyn HostNames,
     ) -> Result<Resolved, Problems> {
         let mut findings = Findings::new(self.source.path());
         let mut warnings = Vec::new();
@@ -137,7 +137,7 @@ impl Profile {
             base: self.source.base(),
             overrides: &overrides,
             catalog,
-            models,
+            names,
         };
         let stages = meaning.stages(&mut findings, &mut warnings);
         let mut problems = self.summary.problems.clone();
@@ -220,11 +220,11 @@ impl Library {
         &self,
         ask: &Ask<'_>,
         catalog: &dyn PluginCatalog,
-        models: &dyn ModelNames,
+        names: &dyn HostNames,
         fallback: &FallbackPolicy,
     ) -> Result<Resolved, Problems> {
         let (modes, profile) = self.choose(ask.mode, *fallback)?;
-        profile.resolve(modes, ask, catalog, models)
+        profile.resolve(modes, ask, catalog, names)
     }
 
     /// What one file means on this host, whether or not it lies in a folder of profiles.
@@ -234,7 +234,7 @@ impl Library {
     pub fn check_file(
         path: &Path,
         catalog: &dyn PluginCatalog,
-        models: &dyn ModelNames,
+        names: &dyn HostNames,
     ) -> Result<Resolved, Problems> {
         let profile = folder::read_file(path);
         // A file without a usable mode has a problem that says so; the name of the fallback only fills its place.
@@ -244,7 +244,7 @@ impl Library {
             .map_err(|error| Problem::of_file(profile.source.path(), format!("{error}")))?;
         let ask = Ask { mode: mode.as_str(), skill_overrides: None, stage_overrides: None };
         let modes = Modes { requested: mode.clone(), effective: mode.clone(), fallback: None };
-        profile.resolve(modes, &ask, catalog, models)
+        profile.resolve(modes, &ask, catalog, names)
     }
 
     fn choose(&self, asked: &str, policy: FallbackPolicy) -> Result<(Modes, &Profile), Problems> {

@@ -1,20 +1,21 @@
 //! What a file means on this host, for one request: plugins found, settings filled in, models named, artifacts checked.
 //!
 //! Invariant: a plan is made only if nothing at all is wrong; otherwise everything that is wrong has been reported.
+mod gate;
 mod model;
+mod retry;
 
 use std::collections::HashMap;
 
-use domain::plan::{Gate, GatePolicy, RetryPolicy};
 use domain::port::{KnownPlugin, PluginCatalog, PluginError};
 use domain::stage::Skill;
 use domain::{Limits, PlannedStage, StageKey};
 
-use crate::ModelNames;
+use crate::HostNames;
 use crate::findings::{Findings, known_hint, listed};
 use crate::node::{Node, NodeValue, Spot};
 use crate::overrides::Overrides;
-use crate::said::parts::{SaidGate, StageParts};
+use crate::said::parts::StageParts;
 use crate::said::{At, Said, SaidStage, title_of};
 use crate::settings::settle;
 
@@ -25,7 +26,7 @@ pub(crate) struct Meaning<'a> {
     pub(crate) base: Option<&'a str>,
     pub(crate) overrides: &'a Overrides,
     pub(crate) catalog: &'a dyn PluginCatalog,
-    pub(crate) models: &'a dyn ModelNames,
+    pub(crate) names: &'a dyn HostNames,
 }
 
 /// A stage whose plugin was found, for the check of artifacts.
@@ -87,6 +88,8 @@ impl<'a> Meaning<'a> {
         let changed = self.changed(stage);
         let skills = self.skills(stage, changed, findings);
         let model = self.model(stage, changed, findings);
+        let gate = self.gate(stage, changed, findings);
+        let retry = self.retry(stage, changed, findings);
         let found = found?;
         let settings = settings_of(stage, changed, found.spot);
         let settings = settle(&found.plugin, found.spot, &settings, findings);
@@ -100,8 +103,8 @@ impl<'a> Meaning<'a> {
             needs: info.needs.clone(),
             uses: info.uses.clone(),
             makes: info.makes.clone(),
-            gate: self.gate(stage, changed),
-            retry: RetryPolicy::NONE,
+            gate,
+            retry,
             limits: self.limits(stage, changed),
             model: model?,
         })
@@ -136,18 +139,6 @@ impl<'a> Meaning<'a> {
             return None;
         };
         Some(Skill { name: name.value.clone(), body: body.to_owned() })
-    }
-
-    fn gate(&self, stage: &SaidStage, changed: Option<&StageParts>) -> Option<Gate> {
-        let said = changed
-            .and_then(|parts| parts.gate.as_ref())
-            .unwrap_or_else(|| stage.gate(&self.said.defaults));
-        match said {
-            SaidGate::None => None,
-            SaidGate::Required { question } => {
-                Some(Gate { question: question.clone(), policy: GatePolicy::default() })
-            }
-        }
     }
 
     fn limits(&self, stage: &SaidStage, changed: Option<&StageParts>) -> Limits {

@@ -4,10 +4,12 @@
 //! A reader must therefore not conclude anything from what is missing while there are problems.
 pub(crate) mod budget;
 pub(crate) mod fields;
+pub(crate) mod gate;
 pub(crate) mod limits;
 pub(crate) mod model;
 pub(crate) mod money;
 pub(crate) mod parts;
+pub(crate) mod retry;
 
 use std::collections::HashMap;
 
@@ -16,9 +18,11 @@ use domain::{Mode, StageKey};
 
 use self::budget::SaidBudget;
 use self::fields::{Fields, line, named, text};
+use self::gate::SaidGate;
 use self::limits::SaidLimits;
 use self::model::SaidModel;
-use self::parts::{PART_KEYS, SaidGate, StageParts};
+use self::parts::{PART_KEYS, StageParts};
+use self::retry::SaidRetry;
 use crate::findings::Findings;
 use crate::node::{Node, NodeValue, Spot};
 
@@ -59,6 +63,7 @@ pub(crate) struct Defaults {
     pub(crate) model: SaidModel,
     pub(crate) limits: SaidLimits,
     pub(crate) gate: Option<SaidGate>,
+    pub(crate) retry: SaidRetry,
 }
 
 /// A named text.
@@ -125,13 +130,15 @@ pub(crate) fn title_of(name: &str) -> String {
 }
 
 fn defaults(fields: &Fields<'_>, findings: &mut Findings) -> Defaults {
-    let Some(defaults) = fields.map("defaults", &["model", "limits", "gate"], findings) else {
+    let Some(defaults) = fields.map("defaults", &["model", "limits", "gate", "retry"], findings)
+    else {
         return Defaults::default();
     };
     Defaults {
         model: SaidModel::read(&defaults, findings),
         limits: SaidLimits::read(&defaults, findings),
         gate: SaidGate::read(&defaults, findings),
+        retry: SaidRetry::read(&defaults, findings),
     }
 }
 

@@ -211,6 +211,17 @@ impl Catalog {
         Ok(())
     }
 
+    pub(crate) fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<(), PluginError> {
+        let path = self.pinned_path(digest);
+        if digest_of(bytes) != *digest {
+            let detail = format!("the bytes do not have the digest `{digest}`");
+            return Err(PluginError::Io { place: path.display().to_string(), detail });
+        }
+        files::write_private_file(&path, bytes).map_err(|error| unreadable(&path, &error))?;
+        lock(&self.pinned).insert(digest.clone());
+        Ok(())
+    }
+
     fn pinned_path(&self, digest: &Digest) -> PathBuf {
         self.config.pinned_dir.join(format!("{}.wasm", digest.hex()))
     }

@@ -117,4 +117,12 @@ impl PluginCatalog for Sandbox {
     fn pin(&self, digest: &Digest) -> Result<(), PluginError> {
         self.catalog.pin(digest)
     }
+
+    fn read(&self, digest: &Digest) -> Result<Vec<u8>, PluginError> {
+        self.catalog.bytes(digest).map(std::borrow::Cow::into_owned)
+    }
+
+    fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<(), PluginError> {
+        self.catalog.keep(digest, bytes)
+    }
 }

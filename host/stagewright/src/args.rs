@@ -1,4 +1,6 @@
 //! The command line: what can be typed. What it does is in `commands`.
+mod gates;
+mod housekeeping;
 mod models;
 mod text;
 
@@ -7,8 +9,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub(crate) use self::gates::{Approvals, ApprovalsList, Decision, Edit, Grant, Revise, Terms};
+pub(crate) use self::housekeeping::{Backup, Export, Import, Prune, Restore};
 pub(crate) use self::models::{Cache, Calls, CallsList, Providers, Secrets, Usage};
-pub(crate) use self::text::{Assignment, TextSource, overrides, variables};
+pub(crate) use self::text::{Assignment, TextSource, edits, overrides, variables};
 use crate::config::Flags;
 use crate::output::Format;
 
@@ -35,6 +39,9 @@ pub(crate) struct Global {
     /// What standard output carries: text for people, or JSON (one document, or one line per event for streams).
     #[arg(long, short, global = true, value_enum, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Format,
+    /// Who acts: starts, decides, gives a command [default: whoever is logged in].
+    #[arg(long, global = true, value_name = "NAME")]
+    actor: Option<String>,
 }
 
 impl Arguments {
@@ -49,6 +56,7 @@ impl Arguments {
             config: self.global.config.clone(),
             host,
             port,
+            actor: self.global.actor.clone(),
         }
     }
 }
@@ -85,15 +93,27 @@ pub(crate) enum Command {
     /// Keep keys in the encrypted vault of the data folder.
     #[command(subcommand)]
     Secrets(Secrets),
+    /// Copy the data folder into one file, also while it is in use.
+    Backup(Backup),
+    /// Put a backup into a data folder that is empty or does not exist.
+    Restore(Restore),
     /// Serve the HTTP API.
     Serve(Serve),
     /// Say what is configured, what works, and what to do about what does not.
-    Doctor,
+    Doctor(Doctor),
     /// Print completions for a shell.
     Completions {
         /// The shell.
         shell: Shell,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Also read all that is kept: every page, every text and its digest, and every run's log against what is shown of
+    /// it. Takes minutes for a large folder.
+    #[arg(long)]
+    pub(crate) deep: bool,
 }
 
 #[derive(Debug, Args)]
@@ -167,10 +187,18 @@ pub(crate) enum Runs {
     Events(OneRun),
     /// List a run's artifacts, or print one.
     Artifacts(Artifacts),
+    /// Show what changed from one version of an artifact to another.
+    Diff(Diff),
     /// List a run's model calls, or show one with its texts.
     Calls(RunCalls),
     /// Show the prompt that a stage would send now, its tokens and its estimated cost.
     Prompt(Prompt),
+    /// Remove runs that ended long ago, or list those that would go.
+    Prune(Prune),
+    /// Write a run into one archive.
+    Export(Export),
+    /// Take a run in from an archive.
+    Import(Import),
 }
 
 #[derive(Debug, Args)]
@@ -258,6 +286,22 @@ pub(crate) struct Artifacts {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    pub(crate) run: OneRun,
+    /// The stage that made the artifact.
+    pub(crate) stage: String,
+    /// The artifact's name.
+    pub(crate) name: String,
+    /// The older version [default: the one before the newer].
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) from: Option<u32>,
+    /// The newer version [default: the newest].
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<u32>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RunCalls {
     /// A run, `last`, or one call.
     #[arg(value_name = "RUN|CALL")]
@@ -270,51 +314,6 @@ pub(crate) struct Prompt {
     pub(crate) run: OneRun,
     /// The stage.
     pub(crate) stage: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Approvals {
-    /// List what waits for a person.
-    List(ApprovalsList),
-    /// Show a question with the artifacts to look at.
-    Show {
-        /// The question.
-        approval: String,
-    },
-    /// Say yes.
-    Grant(Decision),
-    /// Say no; the run ends.
-    Reject(Decision),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ApprovalsList {
-    /// `pending`, `granted`, `rejected`, `closed`, or `all`.
-    #[arg(long, default_value = "pending")]
-    pub(crate) status: String,
-    /// Only those of this run.
-    #[arg(long)]
-    pub(crate) run: Option<String>,
-    #[command(flatten)]
-    pub(crate) page: Page,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Decision {
-    /// The question.
-    pub(crate) approval: String,
-    /// In which words.
-    #[arg(long, short = 'm', value_name = "TEXT")]
-    pub(crate) comment: Option<String>,
-    /// Who decides [default: whoever is logged in].
-    #[arg(long, value_name = "NAME")]
-    pub(crate) actor: Option<String>,
-    /// Digest of what was looked at: a decision on anything else is refused.
-    #[arg(long, value_name = "DIGEST")]
-    pub(crate) content_hash: Option<String>,
-    /// Do not follow the run where no server carries it on.
-    #[arg(long)]
-    pub(crate) detach: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 //! The same requests go to the server that owns the data folder or to an engine in this process (see
 //! [`transport`]), so that a command knows nothing of the difference. Nothing is shown here.
 mod events;
+mod housekeeping;
 mod models;
 mod transport;
 
@@ -19,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::events::{Events, Moment};
+pub(crate) use self::housekeeping::Download;
 pub(crate) use self::transport::{Remote, Transport};
 use crate::error::Error;
 
@@ -54,6 +56,7 @@ impl RunCommand {
 pub(crate) enum Verdict {
     Grant,
     Reject,
+    Revise,
 }
 
 impl Verdict {
@@ -61,6 +64,7 @@ impl Verdict {
         match self {
             Verdict::Grant => "grant",
             Verdict::Reject => "reject",
+            Verdict::Revise => "revise",
         }
     }
 }
@@ -162,6 +166,26 @@ impl Client {
         let media_type = media_type.to_owned();
         let bytes = self.transport.bytes_of(response).await?;
         Ok((media_type, String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// What changed from one version of an artifact to another; the two newest if nobody says which.
+    pub(crate) async fn diff(
+        &self,
+        run: &str,
+        stage: &str,
+        name: &str,
+        from: Option<u32>,
+        to: Option<u32>,
+    ) -> Result<String, Error> {
+        let versions = [("from", from), ("to", to)];
+        let query: Vec<_> = versions
+            .into_iter()
+            .filter_map(|(name, version)| Some((name, version?.to_string())))
+            .collect();
+        let path = with_query(&of_run(run, &["artifacts", stage, name, "diff"]), &query);
+        let response = self.transport.send(without_body(&path)?).await?;
+        let bytes = self.transport.bytes_of(response).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     pub(crate) async fn calls(&self, run: &str) -> Result<Vec<CallDto>, Error> {

@@ -1,13 +1,17 @@
 //! What each command does. A command asks the API through [`Session`], and shows what it answers; it decides nothing
 //! about runs itself.
 mod approvals;
+mod backup;
 mod cache;
 mod calls;
 mod demo;
 mod doctor;
+mod export;
+mod import;
 mod plugins;
 mod profiles;
 mod providers;
+mod prune;
 mod run;
 mod runs;
 mod secrets;
@@ -18,7 +22,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use engine::DriveOnStart;
 
-use crate::args::{Approvals, Arguments, Command, Plugins, Profiles, Providers, Runs, Secrets};
+use crate::args::{Arguments, Command, Plugins, Profiles, Providers, Runs, Secrets};
 use crate::config::{Config, VaultConfig};
 use crate::error::{Error, Exit};
 use crate::output::Output;
@@ -36,7 +40,8 @@ pub(crate) async fn perform(
 ) -> Result<Exit, Error> {
     match command {
         Command::Serve(_) => serve::serve(config, output, telemetry.metrics()).await,
-        Command::Doctor => doctor::doctor(config, output).await,
+        Command::Doctor(asked) => doctor::doctor(config, output, asked).await,
+        Command::Restore(asked) => backup::restore(config, output, &asked),
         Command::Profiles(Profiles::Check { files }) if !files.is_empty() => {
             profiles::check_files(config, output, &files)
         }
@@ -67,7 +72,9 @@ fn drive_on_start(command: &Command) -> DriveOnStart {
         | Command::Usage(_)
         | Command::Cache(_)
         | Command::Secrets(_)
-        | Command::Doctor
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Doctor(_)
         | Command::Completions { .. } => DriveOnStart::Nothing,
     }
 }
@@ -77,14 +84,7 @@ async fn with_session(session: &Session<'_>, command: Command) -> Result<Exit, E
         Command::Demo(demo) => demo::demo(session, demo).await,
         Command::Run(run) => run::run(session, *run).await,
         Command::Runs(command) => runs::perform(session, command).await,
-        Command::Approvals(Approvals::List(list)) => approvals::list(session, list).await,
-        Command::Approvals(Approvals::Show { approval }) => {
-            approvals::show(session, &approval).await
-        }
-        Command::Approvals(Approvals::Grant(decision)) => approvals::grant(session, decision).await,
-        Command::Approvals(Approvals::Reject(decision)) => {
-            approvals::reject(session, decision).await
-        }
+        Command::Approvals(command) => approvals::perform(session, command).await,
         Command::Profiles(Profiles::List) => profiles::list(session).await,
         Command::Profiles(Profiles::Show { mode }) => profiles::show(session, &mode).await,
         Command::Profiles(Profiles::Check { .. }) => profiles::check_all(session).await,
@@ -98,7 +98,12 @@ async fn with_session(session: &Session<'_>, command: Command) -> Result<Exit, E
         Command::Calls(command) => calls::perform(session, command).await,
         Command::Usage(asked) => usage::usage(session, asked).await,
         Command::Cache(command) => cache::perform(session, command).await,
-        Command::Serve(_) | Command::Doctor | Command::Secrets(_) | Command::Completions { .. } => {
+        Command::Backup(asked) => backup::backup(session, asked).await,
+        Command::Restore(_)
+        | Command::Serve(_)
+        | Command::Doctor(_)
+        | Command::Secrets(_)
+        | Command::Completions { .. } => {
             unreachable!("these need no session")
         }
     }

@@ -9,7 +9,9 @@ mod costs;
 mod file;
 mod layers;
 mod models;
+mod people;
 mod providers;
+mod retention;
 mod said;
 mod secrets;
 mod shown;
@@ -28,6 +30,7 @@ use serde::Deserialize;
 
 pub(crate) use self::layers::Flags;
 use self::layers::Layers;
+pub(crate) use self::retention::{Automatic, Housekeeping};
 pub(crate) use self::secrets::SecretUse;
 pub(crate) use self::surroundings::Surroundings;
 pub(crate) use self::telemetry::Telemetry;
@@ -38,6 +41,8 @@ use crate::error::Error;
 pub(crate) const ATTEMPT_COUNT_MAX: u64 = 1_000;
 /// Longest time for one model call that may be configured, in seconds. A call that takes an hour has failed.
 pub(crate) const MODEL_CALL_SECONDS_MAX: u64 = 3_600;
+/// Longest time that a server may take to end, in seconds: the longest model call that may be configured.
+pub(crate) const SHUTDOWN_SECONDS_MAX: u64 = MODEL_CALL_SECONDS_MAX;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     pub(crate) model_call_time_max: Duration,
     pub(crate) attempt_count_max: usize,
+    /// How long open model calls may go on when a server is ended.
+    pub(crate) shutdown_grace: Duration,
     /// Folders with profiles, the data folder's own included.
     pub(crate) profile_dirs: Vec<PathBuf>,
     /// Host names by which a server may be called, beside loopback.
@@ -83,10 +90,14 @@ pub(crate) struct Config {
     pub(crate) cache: gateway::Cache,
     /// What may be used up in a day.
     pub(crate) budgets: DayBudgets,
+    /// The header in which a proxy in front of a server names whoever calls.
+    pub(crate) actor_header: Option<control_api::ActorHeader>,
     /// Who is in which group of reviewers.
     pub(crate) groups: BTreeMap<String, Vec<String>>,
     /// Where reminders of gates go.
     pub(crate) webhooks: BTreeMap<String, gateway::Webhook>,
+    /// Which ended runs stay.
+    pub(crate) housekeeping: Housekeeping,
     /// How much of the texts of model calls is kept.
     pub(crate) texts: store::Texts,
     pub(crate) telemetry: Telemetry,
@@ -94,6 +105,8 @@ pub(crate) struct Config {
     pub(crate) vault: Vec<SecretUse>,
     /// Who acts at this terminal.
     pub(crate) actor: String,
+    /// The program that texts are edited with.
+    pub(crate) editor: Option<String>,
     pub(crate) settings: Vec<Setting>,
 }
 
@@ -138,14 +151,20 @@ struct Merged {
     log_format: String,
     model_call_s: u64,
     attempts: u64,
+    shutdown_s: u64,
     #[serde(default)]
     profile_dirs: Vec<PathBuf>,
     #[serde(default)]
     allowed_hosts: Vec<String>,
     #[serde(default)]
     allowed_origins: Vec<String>,
+    actor_header: Option<String>,
     #[serde(default)]
-    providers: std::collections::BTreeMap<String, said::SaidProvider>,
+    groups: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    webhooks: BTreeMap<String, said::SaidWebhook>,
+    #[serde(default)]
+    providers: BTreeMap<String, said::SaidProvider>,
     prices: Option<PathBuf>,
     #[serde(default)]
     cache: said::SaidCache,
@@ -153,6 +172,8 @@ struct Merged {
     budgets: said::SaidBudgets,
     #[serde(default)]
     records: said::SaidRecords,
+    #[serde(default)]
+    retention: retention::SaidRetention,
     #[serde(default)]
     telemetry: said::SaidTelemetry,
 }
@@ -169,6 +190,8 @@ impl Config {
         let model_call_s =
             layers.bounded("model_call_s", merged.model_call_s, 1..=MODEL_CALL_SECONDS_MAX)?;
         let attempts = layers.bounded("attempts", merged.attempts, 1..=ATTEMPT_COUNT_MAX)?;
+        let shutdown_s =
+            layers.bounded("shutdown_s", merged.shutdown_s, 0..=SHUTDOWN_SECONDS_MAX)?;
         let prices = costs::prices(merged.prices.as_deref(), surroundings.working_folder())?;
         let names = named_providers(&merged);
         let names_in_vault = layers.vault_names();
@@ -180,8 +203,11 @@ impl Config {
             attempt_count_max: usize::try_from(attempts).unwrap_or(usize::MAX),
             cache: costs::cache(&layers, &merged.cache)?,
             budgets: costs::budgets(&layers, &merged.budgets, &names)?,
-            groups: BTreeMap::new(),
-            webhooks: BTreeMap::new(),
+            shutdown_grace: Duration::from_secs(shutdown_s),
+            actor_header: people::actor_header(&layers, merged.actor_header.as_deref())?,
+            groups: people::groups(&merged.groups)?,
+            webhooks: people::webhooks(&layers, &merged.webhooks)?,
+            housekeeping: retention::resolve(&layers, &merged.retention)?,
             texts: costs::texts(&layers, &merged.records)?,
             telemetry: telemetry::resolve(&layers, &merged.telemetry)?,
             vault: names_in_vault
@@ -200,7 +226,8 @@ impl Config {
             prices,
             default_provider,
             providers,
-            actor: surroundings.actor(),
+            actor: people::actor(flags.actor.as_deref(), surroundings.actor())?,
+            editor: surroundings.editor(),
         })
     }
 

@@ -73,6 +73,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
+    Archive(#[from] store::ArchiveError),
+    #[error(transparent)]
     Vault(#[from] VaultError),
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -115,6 +117,7 @@ impl Error {
                 Exit::Internal
             }
             Error::Store(store::Error::Locked { .. }) => Exit::Refused,
+            Error::Archive(store::ArchiveError::Store(_)) => Exit::Internal,
             Error::Store(_)
             | Error::Engine(_)
             | Error::Sandbox(_)
@@ -129,6 +132,7 @@ impl Error {
             | Error::Listen { .. }
             | Error::CheckFailed(_)
             | Error::Refused { .. }
+            | Error::Archive(_)
             | Error::Vault(_)
             | Error::Gateway(_) => Exit::Refused,
         }
@@ -144,6 +148,7 @@ impl Error {
             }
             Error::Problem(problem) => hint_at_a_terminal(problem),
             Error::Store(error) => error.hint(),
+            Error::Archive(error) => error.hint(),
             Error::Gateway(error) => error.hint(),
             Error::Telemetry(error) => error.hint(),
             Error::Vault(error) => return Some(error.hint()),

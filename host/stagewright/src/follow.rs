@@ -36,6 +36,8 @@ enum Stop {
     Gate { approval_id: String },
     /// It is paused.
     Paused,
+    /// A stage is tried again later, and nobody here keeps the time.
+    BackingOff { until: String },
     /// The person at the terminal has had enough.
     Left,
 }
@@ -104,7 +106,7 @@ impl Follow<'_> {
         Ok(match stop {
             Stop::Ended if run.summary.status == RunStatusDto::Completed => Exit::Done,
             Stop::Ended => Exit::Refused,
-            Stop::Gate { .. } | Stop::Paused | Stop::Left => Exit::Waits,
+            Stop::Gate { .. } | Stop::Paused | Stop::BackingOff { .. } | Stop::Left => Exit::Waits,
         })
     }
 
@@ -147,9 +149,12 @@ impl Follow<'_> {
                 let granted = gate::decide(self.session, approval_id, self.gates).await?;
                 Ok((!granted).then(|| Stop::Gate { approval_id: approval_id.clone() }))
             }
-            EventKindDto::RunPaused {} => {
+            EventKindDto::RunPaused {} | EventKindDto::RetriesSpent { .. } => {
                 let run = self.session.client.run(self.run_id).await?;
                 Ok((run.summary.status == RunStatusDto::Paused).then_some(Stop::Paused))
+            }
+            EventKindDto::RetryScheduled { retry_at, .. } if !self.session.keeps_time() => {
+                Ok(Some(Stop::BackingOff { until: retry_at.clone() }))
             }
             _ => Ok(None),
         }
@@ -160,7 +165,7 @@ fn say(session: &Session<'_>, run: &RunDto, stop: &Stop) {
     let run_id = &run.summary.run_id;
     let approval_id = match stop {
         Stop::Gate { approval_id } => Some(approval_id.as_str()),
-        Stop::Ended | Stop::Paused | Stop::Left => None,
+        Stop::Ended | Stop::Paused | Stop::BackingOff { .. } | Stop::Left => None,
     };
     if session.output.is_json() {
         let status = run.summary.status;
@@ -187,14 +192,24 @@ fn say(session: &Session<'_>, run: &RunDto, stop: &Stop) {
             note(&format!("{} the run waits at a gate: {approval_id}", paint.waiting("waiting:")));
             hint(&format!("look at it with {}", line(format!("approvals show {approval_id}"))));
             hint(&format!(
-                "decide with {} or {}",
-                line(format!("approvals grant {approval_id}")),
-                line(format!("approvals reject {approval_id} -m REASON"))
+                "decide with {}, or with `reject`, `revise` or `edit` in its place",
+                line(format!("approvals grant {approval_id}"))
             ));
         }
         Stop::Paused => {
-            note(&format!("{} the run is paused", paint.waiting("waiting:")));
+            let why = run.summary.fault.as_ref().map_or_else(String::new, |fault| {
+                format!(", for its retries are spent ({})", fault.error_code)
+            });
+            note(&format!("{} the run is paused{why}", paint.waiting("waiting:")));
             hint(&format!("let it go on with {}", line(format!("runs resume {run_id}"))));
+        }
+        Stop::BackingOff { until } => {
+            let until = render::time(until);
+            note(&format!(
+                "{} the stage is tried again at {until}, and no server is there to do it",
+                paint.waiting("waiting:")
+            ));
+            hint(&format!("have it go on with {}", line(format!("runs watch {run_id}"))));
         }
         Stop::Left => {
             let goes_on = if session.is_local() {

@@ -8,10 +8,13 @@ mod budget;
 mod client;
 mod commands;
 mod config;
+mod diff;
+mod editor;
 mod error;
 mod follow;
 mod log;
 mod output;
+mod policy;
 mod progress;
 mod prompt;
 mod render;
@@ -78,7 +81,7 @@ fn perform(
     }
     let config = match Config::load(&flags, surroundings) {
         // Whoever asks what is wrong is told, in the form that they asked for.
-        Err(error) if matches!(arguments.command, Command::Doctor) => {
+        Err(error) if matches!(arguments.command, Command::Doctor(_)) => {
             return commands::doctor_unconfigured(output, &error);
         }
         loaded => loaded?,

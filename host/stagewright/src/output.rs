@@ -12,6 +12,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::config::Surroundings;
+use crate::diff;
 use crate::error::Error;
 
 /// What standard output carries.
@@ -78,6 +79,29 @@ impl Output {
         let text = if self.out_is_terminal { clean(text) } else { text.to_owned() };
         let end = if text.ends_with('\n') || !self.out_is_terminal { "" } else { "\n" };
         self.above_live(|| write_all(&mut std::io::stdout().lock(), &format!("{text}{end}")));
+    }
+
+    /// A difference between two texts of somebody else, unchanged for a file or a pipe, in colors for a terminal.
+    pub(crate) fn diff(&self, text: &str) {
+        if self.out_is_terminal {
+            self.line(&diff::painted(text, self.paint()));
+        } else {
+            self.foreign(text);
+        }
+    }
+
+    /// Whether standard output is shown to a person.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.out_is_terminal
+    }
+
+    /// Data that is no text.
+    pub(crate) fn bytes(&self, bytes: &[u8]) {
+        self.above_live(|| {
+            let mut out = std::io::stdout().lock();
+            // As for text: a reader that has gone away is no error of ours.
+            out.write_all(bytes).and_then(|()| out.flush()).ok();
+        });
     }
 
     /// A document.
@@ -194,6 +218,14 @@ impl Paint {
 
     pub(crate) fn bad(self, text: &str) -> String {
         self.apply(&Style::new().red().bold(), text)
+    }
+
+    pub(crate) fn added(self, text: &str) -> String {
+        self.apply(&Style::new().green(), text)
+    }
+
+    pub(crate) fn removed(self, text: &str) -> String {
+        self.apply(&Style::new().red(), text)
     }
 
     pub(crate) fn waiting(self, text: &str) -> String {

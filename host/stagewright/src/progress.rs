@@ -137,16 +137,7 @@ impl<'a> Progress<'a> {
                 budget::used(bound)
             )),
             EventKindDto::StageFinished { summary, .. } => {
-                let spent = self.stage.take().map(|stage| stage.spent(&event.at));
-                let key = spent.as_ref().map_or_else(String::new, |(key, _)| key.clone());
-                let spent = spent.map_or_else(String::new, |(_, spent)| spent);
-                let summary = render::unbroken(summary);
-                Some(format!(
-                    "{} {}  {}\n  {summary}",
-                    paint.good("✓"),
-                    paint.strong(&key),
-                    paint.dim(&spent)
-                ))
+                Some(self.finished(&event.at, &render::unbroken(summary)))
             }
             EventKindDto::StageFailed { fault, stage, .. } => {
                 self.stage = None;
@@ -158,12 +149,10 @@ impl<'a> Progress<'a> {
                 self.stage = None;
                 None
             }
-            // The failed stage's line says why.
-            EventKindDto::RetryScheduled { .. } | EventKindDto::RetriesSpent { .. } => {
-                self.stage = None;
-                Some(line)
-            }
-            EventKindDto::RunCompleted {}
+            // Of a stage that failed, its own line says why.
+            EventKindDto::RetryScheduled { .. }
+            | EventKindDto::RetriesSpent { .. }
+            | EventKindDto::RunCompleted {}
             | EventKindDto::RunCanceled { .. }
             | EventKindDto::RunPaused {} => {
                 self.stage = None;
@@ -184,6 +173,14 @@ impl<'a> Progress<'a> {
             | EventKindDto::RunResumed { .. }
             | EventKindDto::RunRetried { .. } => Some(line),
         }
+    }
+
+    /// The line of a stage that ended well.
+    fn finished(&mut self, at: &str, summary: &str) -> String {
+        let paint = self.output.paint_notes();
+        let (key, spent) = self.stage.take().map(|stage| stage.spent(at)).unwrap_or_default();
+        let (mark, key, spent) = (paint.good("✓"), paint.strong(&key), paint.dim(&spent));
+        format!("{mark} {key}  {spent}\n  {summary}")
     }
 
     fn draw(&mut self) {

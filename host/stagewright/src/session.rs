@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use control_api::{Access, ApiState};
 use engine::{Clock, DriveOnStart, Engine, Parts, Settings};
-use profile::ModelNames;
+use profile::HostNames;
 use store::{Options, Owner, Store};
 
 use crate::client::{Client, Remote, Transport};
@@ -29,6 +29,7 @@ pub(crate) struct Session<'a> {
     pub(crate) client: Client,
     /// Whether the cache held nothing compiled when the session began.
     is_cold: bool,
+    drive: DriveOnStart,
 }
 
 impl<'a> Session<'a> {
@@ -42,7 +43,7 @@ impl<'a> Session<'a> {
         let transport = match Store::owner_of(&config.data_dir)? {
             Some(owner) => remote(config, &owner)?,
             None => match open_engine(config, drive, COMMAND_GRACE).await {
-                Ok(engine) => local(engine),
+                Ok(engine) => local(engine, config),
                 // Somebody was quicker by a moment.
                 Err(Error::Store(store::Error::Locked { owner: Some(owner), .. })) => {
                     remote(config, &owner)?
@@ -50,7 +51,7 @@ impl<'a> Session<'a> {
                 Err(error) => return Err(error),
             },
         };
-        Ok(Session { config, output, client: Client::new(transport), is_cold })
+        Ok(Session { config, output, client: Client::new(transport), is_cold, drive })
     }
 
     /// Tells why the first run takes seconds before anything is to be seen of it.
@@ -63,6 +64,14 @@ impl<'a> Session<'a> {
     /// Whether runs go on only as long as this process lives.
     pub(crate) fn is_local(&self) -> bool {
         matches!(self.client.transport(), Transport::Local { .. })
+    }
+
+    /// Whether somebody has a run go on when a time has come: the server, or an engine that carries runs on.
+    pub(crate) fn keeps_time(&self) -> bool {
+        match self.drive {
+            DriveOnStart::UnfinishedRuns => true,
+            DriveOnStart::Nothing => !self.is_local(),
+        }
     }
 
     /// Waits until the files of runs lie on disk, if that is up to this process.
@@ -122,15 +131,22 @@ fn is_plain_in_a_shell(character: char) -> bool {
 
 fn remote(config: &Config, owner: &Owner) -> Result<Transport, Error> {
     match &owner.url {
-        Some(url) => Ok(Transport::Remote(Remote::new(url, config.token.as_ref())?)),
+        Some(url) => {
+            let remote = Remote::new(url, config.token.as_ref())?;
+            Ok(Transport::Remote(Box::new(match &config.actor_header {
+                Some(header) => remote.acting(header, &config.actor)?,
+                None => remote,
+            })))
+        }
         None => {
             Err(Error::InUse { data_dir: config.data_dir.display().to_string(), pid: owner.pid })
         }
     }
 }
 
-fn local(engine: Engine) -> Transport {
-    let state = ApiState::new(engine.clone(), Access::in_process());
+fn local(engine: Engine, config: &Config) -> Transport {
+    let state = ApiState::new(engine.clone(), Access::in_process())
+        .with_retention(config.housekeeping.retention.clone());
     Transport::Local { router: control_api::router(state), engine }
 }
 
@@ -190,10 +206,12 @@ pub(crate) fn open_gateway(config: &Config) -> Result<gateway::Gateway, Error> {
     })?)
 }
 
-/// The configured models, without an engine.
+/// What the configuration has names for, without an engine.
 pub(crate) struct ConfiguredModels {
     gateway: gateway::Gateway,
     default_provider: String,
+    groups: Vec<String>,
+    webhooks: Vec<String>,
 }
 
 impl ConfiguredModels {
@@ -201,6 +219,8 @@ impl ConfiguredModels {
         Ok(ConfiguredModels {
             gateway: open_gateway(config)?,
             default_provider: config.default_provider.clone(),
+            groups: config.groups.keys().cloned().collect(),
+            webhooks: config.webhooks.keys().cloned().collect(),
         })
     }
 }
@@ -217,7 +237,7 @@ impl ConfiguredModels {
     }
 }
 
-impl ModelNames for ConfiguredModels {
+impl HostNames for ConfiguredModels {
     fn route(
         &self,
         provider: Option<&str>,
@@ -226,5 +246,13 @@ impl ModelNames for ConfiguredModels {
         let provider = provider.unwrap_or(&self.default_provider);
         let route = self.gateway.route(provider, model);
         route.map(|route| (route.provider, route.model)).map_err(|unknown| unknown.to_string())
+    }
+
+    fn groups(&self) -> Vec<&str> {
+        self.groups.iter().map(String::as_str).collect()
+    }
+
+    fn webhooks(&self) -> Vec<&str> {
+        self.webhooks.iter().map(String::as_str).collect()
     }
 }

@@ -169,7 +169,7 @@ fn keep(db: &Connection, run: &RunId, kept: &Kept, notes: &[Noted]) -> Result<()
         }
         Kept::Body { digest, text } => {
             debug_assert_eq!(*digest, crate::digest_of(text.as_bytes()));
-            artifacts::insert_body(db, digest, text)
+            artifacts::insert_body(db, run, digest, text)
         }
         Kept::AttemptEnded(attempt) => attempts::insert(db, attempt),
         Kept::StartKey { key, request_digest } => start_keys::insert(db, key, run, request_digest),

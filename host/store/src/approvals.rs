@@ -70,9 +70,9 @@ pub struct ApprovalRow {
     pub comment: Option<String>,
     /// Grants that it takes.
     pub grant_count: u8,
-    /// When the outcome of the deadline comes about.
+    /// When the outcome of the deadline comes about, or would have. None any more when it has escalated.
     pub deadline_at: Option<Timestamp>,
-    /// When people are reminded next.
+    /// When people are reminded next; never of what is decided.
     pub remind_at: Option<Timestamp>,
     /// Reminders so far.
     pub reminder_count: u16,
@@ -105,8 +105,9 @@ const OPENED: &str = "INSERT INTO approvals
     FROM stages WHERE run_id = ?2 AND position = ?3";
 const IS_FOR_BUDGET: &str =
     "SELECT 1 FROM approvals WHERE approval_id = ?1 AND subject IS NOT NULL";
-const DECIDED: &str = "UPDATE approvals SET status = ?2, decided_at = ?3, actor = ?4, comment = ?5
-    WHERE approval_id = ?1";
+/// Nobody is reminded of what is decided; the deadline stays, for whoever asks why.
+const DECIDED: &str = "UPDATE approvals SET status = ?2, decided_at = ?3, actor = ?4, comment = ?5,
+    remind_at = NULL WHERE approval_id = ?1";
 const GRANT_ADDED: &str =
     "INSERT INTO approval_grants (approval_id, run_id, ordinal, actor, comment, at)
     SELECT ?1, ?2, COALESCE(MAX(ordinal), 0) + 1, ?3, ?4, ?5 FROM approval_grants
@@ -120,7 +121,7 @@ const REMINDED: &str = "UPDATE approvals SET reminder_count = ?2, remind_at = ?3
 const ESCALATED: &str = "UPDATE approvals SET escalated = 1, deadline_at = NULL
     WHERE approval_id = ?1";
 /// The run's row still names the question that is open.
-const CLOSED: &str = "UPDATE approvals SET status = 'closed', decided_at = ?2
+const CLOSED: &str = "UPDATE approvals SET status = 'closed', decided_at = ?2, remind_at = NULL
     WHERE approval_id = (SELECT open_approval FROM runs WHERE run_id = ?1)";
 
 macro_rules! approval_select {

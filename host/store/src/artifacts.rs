@@ -28,7 +28,10 @@ pub struct ArtifactRow {
     pub edited_by: Option<String>,
 }
 
-const INSERT_BODY: &str = "INSERT OR IGNORE INTO bodies (digest, text) VALUES (?1, ?2)";
+const INSERT_BODY: &str = "INSERT OR IGNORE INTO bodies (digest, text, run_id) VALUES (?1, ?2, ?3)";
+/// A text that is there already has one run more.
+const SHARE_BODY: &str = "INSERT OR IGNORE INTO body_owners (digest, run_id)
+    SELECT digest, ?2 FROM bodies WHERE digest = ?1 AND run_id IS NOT ?2";
 const BODY: &str = "SELECT text FROM bodies WHERE digest = ?1";
 
 const INSERT: &str = "INSERT INTO artifacts
@@ -52,8 +55,18 @@ const ONE: &str = "SELECT a.*, s.stage_key FROM stages s
     WHERE s.run_id = ?1 AND s.stage_key = ?2 AND a.name = ?3 AND (?4 IS NULL OR a.version = ?4)
     ORDER BY a.version DESC LIMIT 1";
 
-pub(crate) fn insert_body(db: &Connection, digest: &Digest, text: &str) -> Result<(), Error> {
-    db.prepare_cached(INSERT_BODY)?.execute(params![digest.as_str(), text])?;
+/// Keeps a text of a run.
+pub(crate) fn insert_body(
+    db: &Connection,
+    run: &RunId,
+    digest: &Digest,
+    text: &str,
+) -> Result<(), Error> {
+    let inserted =
+        db.prepare_cached(INSERT_BODY)?.execute(params![digest.as_str(), text, run.as_str()])?;
+    if inserted == 0 {
+        db.prepare_cached(SHARE_BODY)?.execute(params![digest.as_str(), run.as_str()])?;
+    }
     Ok(())
 }
 

@@ -22,7 +22,10 @@ use domain::model::{Completion, ModelError, ModelRequest, Usage};
 use domain::{CallId, Digest, RunId, StageKey, Timestamp};
 
 pub use days::{DaySpent, USAGE_GROUP_COUNT_MAX, UsageFilter, UsageKey, UsageRow};
-pub(crate) use days::{rebuild as rebuild_usage_days, spent_in_day, usage_by};
+pub(crate) use days::{
+    add_brought, as_journal as usage_days_as_journal, keep_sums, rebuild as rebuild_usage_days,
+    spent_in_day, take_pruned, usage_by,
+};
 pub use list::CallFilter;
 pub(crate) use list::list;
 #[cfg(test)]

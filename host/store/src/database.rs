@@ -4,14 +4,14 @@
 //! more, are made by the writer when nobody waits for it.
 use std::fs::OpenOptions;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, ffi};
-use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
+use rusqlite_migration::{M, Migrations};
 
-use crate::Error;
 use crate::folder::private_file;
+use crate::{Error, upgrade};
 
 /// Name of the database in the data folder.
 pub(crate) const DATABASE_FILE: &str = "stagewright.db";
@@ -40,8 +40,12 @@ const SHARED_MEMORY_FAILURES: [i32; 3] =
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0001_log_journal_and_projections.sql")),
     M::up(include_str!("../migrations/0002_gate_policies_and_retries.sql")),
+    M::up(include_str!("../migrations/0003_housekeeping.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+
+/// The schema that the steps lead to. A database that says a higher one was written by a later version.
+pub(crate) const SCHEMA_KNOWN: u32 = STEPS.len() as u32;
 
 /// What becomes of the bytes of what is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +75,7 @@ pub(crate) fn open_writer(data_dir: &Path, deleted: Deleted) -> Result<Connectio
     // Said either way, because the library may have been built with another default.
     let secure_delete = deleted == Deleted::Overwritten;
     db.pragma_update_and_check(None, "secure_delete", secure_delete, |_| Ok(()))?;
-    migrate(&mut db)?;
+    upgrade::to_latest(&mut db, data_dir, &MIGRATIONS)?;
     Ok(db)
 }
 
@@ -110,7 +114,7 @@ pub(crate) fn open_reader(data_dir: &Path) -> Result<Connection, Error> {
 pub(crate) fn open_scratch() -> Result<Connection, Error> {
     let mut db = Connection::open_in_memory()?;
     set_up(&db, READER_CACHE_KIB)?;
-    migrate(&mut db)?;
+    upgrade::migrate(&mut db, &MIGRATIONS)?;
     Ok(db)
 }
 
@@ -120,17 +124,6 @@ fn set_up(db: &Connection, cache_kib: i64) -> Result<(), Error> {
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.set_prepared_statement_cache_capacity(STATEMENT_COUNT_MAX);
     Ok(())
-}
-
-fn migrate(db: &mut Connection) -> Result<(), Error> {
-    use rusqlite_migration::Error as Failure;
-    MIGRATIONS.to_latest(db).map_err(|error| match error {
-        Failure::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
-            Error::Newer { path: PathBuf::from(DATABASE_FILE) }
-        }
-        Failure::RusqliteError { err, .. } => err.into(),
-        other => Error::database(other.to_string()),
-    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::{Digest, RunId};
 
 use crate::Owner;
-use crate::database::DATABASE_FILE;
+use crate::database::{DATABASE_FILE, SCHEMA_KNOWN};
 
 /// Why something was not stored or not read. Nothing was half done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,8 +33,11 @@ pub enum Error {
     #[error("damaged: `{}`: {detail}", path.display())]
     Damaged { path: PathBuf, detail: String },
     /// A later version of the program has changed the layout.
-    #[error("the database was written by a later version: `{}`", path.display())]
-    Newer { path: PathBuf },
+    #[error(
+        "the database was written by a later version of the program: `{}` has schema {schema}, and this version knows schemas up to {SCHEMA_KNOWN}",
+        path.display()
+    )]
+    Newer { path: PathBuf, schema: u32 },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -69,9 +72,11 @@ impl Error {
             Error::StartKeyTaken { .. } => "use the run that the key has started, or a fresh key",
             Error::BadCursor => "use the `next_cursor` of an earlier answer of the same list",
             Error::Damaged { .. } => {
-                "restore the data folder from a backup, or name another folder with `--data-dir`"
+                "restore a backup with `stagewright restore`, or name another folder with `--data-dir`"
             }
-            Error::Newer { .. } => "use the version that wrote it, or a later one",
+            Error::Newer { .. } => {
+                "use the version that wrote it, or a later one; nothing was changed"
+            }
             Error::Closed => "start the program again",
             Error::Io { .. } => "look at the path and the disk, then try again",
             Error::Database { .. } => "report it, with the log",
@@ -106,7 +111,7 @@ impl Error {
             Error::ReadOnly { path }
             | Error::Full { path }
             | Error::Damaged { path, .. }
-            | Error::Newer { path }
+            | Error::Newer { path, .. }
             | Error::Io { path, .. }
             | Error::Database { path, .. }
                 if path.is_relative() =>

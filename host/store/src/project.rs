@@ -2,11 +2,13 @@
 //!
 //! Everything is said in statements that need nothing but the event and the rows as they are, so that an append reads
 //! nothing back; only a decision looks up what its gate asked. Invariant: the rows say what [`domain::run::Run`] says after the same events; `replay` compares.
-use domain::run::{Event, GateTiming};
-use domain::{ApprovalId, RunId, StageIdx, Timestamp};
+mod gates;
+
+use domain::run::{Created, Event, GateTiming, StageResult};
+use domain::{RunId, StageIdx, Timestamp};
 use rusqlite::Connection;
 
-use crate::approvals::{ApprovalStatus, Opened};
+use crate::approvals::Opened;
 use crate::{Error, approvals, artifacts, runs, stages, variables};
 
 /// The event that is projected, in its place.
@@ -31,11 +33,7 @@ impl<'a> Entry<'a> {
 /// Brings the projections of the run up to date with one event. The version in the run's row is set by whoever appends.
 pub(crate) fn project(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
     match entry.event {
-        Event::RunCreated(created) => {
-            runs::created(db, entry, created)?;
-            stages::created(db, entry, &created.plan)?;
-            variables::created(db, entry, &created.variables)
-        }
+        Event::RunCreated(created) => run_created(db, entry, created),
         Event::StageStarted { stage, attempt } => {
             runs::stage_started(db, entry, *stage)?;
             stages::started(db, entry, *stage, *attempt)
@@ -43,10 +41,7 @@ pub(crate) fn project(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
         // The journal has it.
         Event::ModelAnswered { .. } => Ok(()),
         Event::StageFinished { stage, attempt, result } => {
-            runs::stage_finished(db, entry, *stage)?;
-            stages::finished(db, entry, *stage, result)?;
-            variables::set_by_stage(db, entry, *stage, &result.variables)?;
-            artifacts::made(db, entry, *stage, *attempt, &result.artifacts)
+            stage_finished(db, entry, *stage, (*attempt, result))
         }
         Event::StageFailed { stage, fault, .. } => stages::failed(db, entry, *stage, fault),
         Event::RetryScheduled { stage, at, .. } => {
@@ -59,12 +54,8 @@ pub(crate) fn project(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
         }
         Event::RetriesSpent { stage, fault } => runs::retries_spent(db, entry, *stage, fault),
         Event::GateOpened { stage, approval, content_hash, timing } => {
-            runs::gate_opened(db, entry, *stage, approval)?;
-            runs::wakes_at(db, entry, timing.next())?;
-            stages::gate_opened(db, entry, *stage)?;
             let (budget, timing) = (None, *timing);
-            let opened = Opened { approval, content_hash, budget, timing };
-            approvals::opened(db, entry, *stage, opened)
+            gates::opened(db, entry, *stage, Opened { approval, content_hash, budget, timing })
         }
         Event::GateGrantAdded { approval, decision, .. } => {
             approvals::grant_added(db, entry, approval, decision)
@@ -78,75 +69,73 @@ pub(crate) fn project(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
             approvals::reminded(db, approval, *number, *next_at, failure.as_deref())?;
             runs::wakes_with_gate(db, entry)
         }
-        Event::GateEscalated { approval, .. } => {
-            approvals::escalated(db, approval)?;
-            runs::wakes_with_gate(db, entry)
-        }
+        Event::GateEscalated { approval, .. } => gates::escalated(db, entry, approval),
         // Nothing that is listed changes.
         Event::BudgetWarned { .. } => Ok(()),
         Event::BudgetGateOpened { stage, attempt, approval, content_hash, bound } => {
-            runs::gate_opened(db, entry, *stage, approval)?;
-            stages::budget_gate_opened(db, entry, *stage)?;
             let (budget, timing) = (Some((*attempt, bound)), GateTiming::default());
-            let opened = Opened { approval, content_hash, budget, timing };
-            approvals::opened(db, entry, *stage, opened)
+            gates::opened(db, entry, *stage, Opened { approval, content_hash, budget, timing })
         }
         Event::GateGranted { stage, approval, decision } => {
-            granted(db, entry, *stage, approval)?;
-            approvals::decided(db, entry, approval, ApprovalStatus::Granted, decision)
+            gates::granted(db, entry, *stage, (approval, decision))
         }
         Event::GateRejected { stage, approval, decision } => {
-            runs::gate_rejected(db, entry, *stage)?;
-            stages::gate_rejected(db, entry, *stage)?;
-            approvals::decided(db, entry, approval, ApprovalStatus::Rejected, decision)
+            gates::rejected(db, entry, *stage, (approval, decision))
         }
         Event::GateRevised { stage, approval, decision } => {
-            stages::revised(db, entry, *stage, decision)?;
-            runs::gate_revised(db, entry, *stage)?;
-            variables::retried(db, entry, *stage)?;
-            artifacts::retried(db, entry, *stage)?;
-            approvals::decided(db, entry, approval, ApprovalStatus::Revised, decision)
+            gates::revised(db, entry, *stage, (approval, decision))
         }
         // The run goes on until the attempt is done; then it pauses.
         Event::PauseRequested { .. } => Ok(()),
-        Event::RunPaused => {
-            runs::paused(db, entry)?;
-            stages::paused(db, entry)
-        }
-        Event::RunResumed { .. } => {
-            stages::resumed(db, entry)?;
-            runs::resumed(db, entry)
-        }
-        Event::RunRetried { from, .. } => {
-            runs::retried(db, entry, *from)?;
-            stages::retried(db, entry, *from)?;
-            variables::retried(db, entry, *from)?;
-            artifacts::retried(db, entry, *from)
-        }
+        Event::RunPaused => run_paused(db, entry),
+        Event::RunResumed { .. } => run_resumed(db, entry),
+        Event::RunRetried { from, .. } => run_retried(db, entry, *from),
         Event::RunCompleted => runs::completed(db, entry),
         Event::RunFailed { stage, fault } => {
             approvals::closed(db, entry)?;
             runs::failed(db, entry, *stage, fault)
         }
-        Event::RunCanceled { .. } => {
-            approvals::closed(db, entry)?;
-            stages::canceled(db, entry)?;
-            runs::canceled(db, entry)
-        }
+        Event::RunCanceled { .. } => run_canceled(db, entry),
     }
 }
 
-fn granted(
+fn run_created(db: &Connection, entry: Entry<'_>, created: &Created) -> Result<(), Error> {
+    runs::created(db, entry, created)?;
+    stages::created(db, entry, &created.plan)?;
+    variables::created(db, entry, &created.variables)
+}
+
+fn stage_finished(
     db: &Connection,
     entry: Entry<'_>,
     stage: StageIdx,
-    approval: &ApprovalId,
+    (attempt, result): (u32, &StageResult),
 ) -> Result<(), Error> {
-    if approvals::is_for_budget(db, approval)? {
-        runs::budget_granted(db, entry)?;
-        stages::budget_granted(db, entry, stage)
-    } else {
-        runs::gate_granted(db, entry, stage)?;
-        stages::gate_granted(db, entry, stage)
-    }
+    runs::stage_finished(db, entry, stage)?;
+    stages::finished(db, entry, stage, result)?;
+    variables::set_by_stage(db, entry, stage, &result.variables)?;
+    artifacts::made(db, entry, stage, attempt, &result.artifacts)
+}
+
+fn run_paused(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
+    runs::paused(db, entry)?;
+    stages::paused(db, entry)
+}
+
+fn run_resumed(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
+    stages::resumed(db, entry)?;
+    runs::resumed(db, entry)
+}
+
+fn run_retried(db: &Connection, entry: Entry<'_>, from: StageIdx) -> Result<(), Error> {
+    runs::retried(db, entry, from)?;
+    stages::retried(db, entry, from)?;
+    variables::retried(db, entry, from)?;
+    artifacts::retried(db, entry, from)
+}
+
+fn run_canceled(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
+    approvals::closed(db, entry)?;
+    stages::canceled(db, entry)?;
+    runs::canceled(db, entry)
 }

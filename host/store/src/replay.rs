@@ -1,5 +1,5 @@
 //! Projections made again from the log: to compare, and to repair.
-use domain::run::{Recorded, Run, Status};
+use domain::run::{Ending, PausedAt, Recorded, Run, RunState, StageProgress, Status};
 use domain::{RunId, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use crate::column::parsed;
 use crate::project::{Entry, project};
 use crate::stages::StageRow;
-use crate::{Error, approvals, calls, database, events, record, runs, stages, variables};
+use crate::{Error, RunRow, approvals, calls, database, events, record, runs, stages, variables};
 
 /// The rows of one run in each projection, in an order that does not depend on when they were written.
 const PROJECTIONS: [(&str, &str); 8] = [
@@ -36,7 +36,9 @@ const KEPT_COLUMN: &str = "files_version";
 const CLEAR: &str = "DELETE FROM runs; DELETE FROM requests; DELETE FROM run_modes;
     DELETE FROM stages; DELETE FROM approvals; DELETE FROM approval_grants;
     DELETE FROM variables; DELETE FROM artifacts;";
-const ALL_EVENTS: &str = "SELECT run_id, version, at, payload FROM events ORDER BY seq";
+/// A run that is being removed has no projections any more.
+const ALL_EVENTS: &str = "SELECT run_id, version, at, payload FROM events
+    WHERE run_id NOT IN (SELECT run_id FROM pruned_runs WHERE rest = 'rows') ORDER BY seq";
 const SET_VERSIONS: &str = "UPDATE runs SET (version, updated_at) =
     (SELECT version, at FROM events e WHERE e.run_id = runs.run_id
         ORDER BY version DESC LIMIT 1)";
@@ -60,31 +62,50 @@ pub(crate) fn rebuild(db: &Connection) -> Result<(), Error> {
 /// Compares the projections of a run with what its log says: with the same statements over an empty database, and with
 /// the domain's own replay. The inner error says where they differ.
 pub(crate) fn compare(db: &Connection, run: &RunId) -> Result<Result<(), String>, Error> {
+    compare_with(db, &database::open_scratch()?, run)
+}
+
+/// The same, with an empty database that is empty again afterwards: to make one takes longer than to compare a run.
+pub(crate) fn compare_with(
+    db: &Connection,
+    scratch: &Connection,
+    run: &RunId,
+) -> Result<Result<(), String>, Error> {
     // One moment of the database, however many statements read it.
     let db = db.unchecked_transaction()?;
-    let log = events::after(&db, run, 0, usize::MAX)?;
-    let scratch = database::open_scratch()?;
+    let compared = compare_in(&db, scratch, run);
+    scratch.execute_batch(CLEAR)?;
+    scratch.execute("DELETE FROM events", [])?;
+    compared
+}
+
+fn compare_in(
+    db: &Connection,
+    scratch: &Connection,
+    run: &RunId,
+) -> Result<Result<(), String>, Error> {
+    let log = events::after(db, run, 0, usize::MAX)?;
     for recorded in &log {
         let Recorded { version, at, event, seq: _ } = recorded;
         events::insert(
-            &scratch,
+            scratch,
             run,
             *version,
             *at,
             &events::Encoded { event: event.clone(), payload: record::encode_event(event)? },
         )?;
-        project(&scratch, Entry { run, version: *version, at: *at, event })?;
+        project(scratch, Entry { run, version: *version, at: *at, event })?;
     }
     scratch.execute(SET_VERSIONS, [])?;
     for (table, sql) in PROJECTIONS {
-        let (is, should) = (dump(&db, sql, run)?, dump(&scratch, sql, run)?);
+        let (is, should) = (dump(db, sql, run)?, dump(scratch, sql, run)?);
         if is != should {
             return Ok(Err(format!("table `{table}` has {is:?}, and should have {should:?}")));
         }
     }
     let events = log.iter().map(|recorded| &recorded.event);
     match Run::replay(run.clone(), events) {
-        Some(replayed) => compare_with_domain(&db, run, &replayed),
+        Some(replayed) => compare_with_domain(db, run, &replayed),
         None if log.is_empty() => Ok(Ok(())),
         None => Ok(Err("the log does not begin with the run's creation".to_owned())),
     }
@@ -133,7 +154,40 @@ fn compare_with_domain(
     if is != should {
         return Ok(Err(format!("the rows say {is}; the domain says {should}")));
     }
+    if let Err(difference) = compare_waits(&row, &stages, run) {
+        return Ok(Err(difference));
+    }
     compare_gate(db, run)
+}
+
+/// What a stage waits for, and why the run does not go on.
+fn compare_waits(row: &RunRow, stages: &[StageRow], run: &Run) -> Result<(), String> {
+    let (retry_at, fault) = match run.state() {
+        RunState::BackingOff { stage, until, .. } => (Some((stage.as_usize(), *until)), None),
+        RunState::Paused { at: PausedAt::Spent { fault, .. } }
+        | RunState::Finished(Ending::Failed { fault, .. }) => (None, Some(fault)),
+        _ => (None, None),
+    };
+    let wishes = |stage: &StageProgress| stage.revision.as_ref().map(|wish| wish.feedback.clone());
+    let should = (
+        fault.map(|fault| (fault.kind.code(), fault.message.as_str())),
+        (0..stages.len())
+            .map(|idx| retry_at.filter(|(stage, _)| *stage == idx).map(|(_, at)| at))
+            .collect::<Vec<_>>(),
+        run.progress().iter().map(wishes).collect::<Vec<_>>(),
+    );
+    let is = (
+        row.fault.as_ref().map(|fault| (fault.code.as_str(), fault.message.as_str())),
+        stages.iter().map(|stage| stage.retry_at).collect::<Vec<_>>(),
+        stages.iter().map(|stage| stage.feedback.clone()).collect::<Vec<_>>(),
+    );
+    if is == should {
+        Ok(())
+    } else {
+        Err(format!(
+            "the rows say fault, next attempts and wishes {is:?}; the domain says {should:?}"
+        ))
+    }
 }
 
 fn compare_gate(db: &Connection, run: &Run) -> Result<Result<(), String>, Error> {
@@ -143,7 +197,21 @@ fn compare_gate(db: &Connection, run: &Run) -> Result<Result<(), String>, Error>
         row.status == approvals::ApprovalStatus::Pending
             && row.content_hash == gate.content_hash
             && row.subject == gate.subject
+            && row.deadline_at == gate.timing.deadline_at
+            && row.remind_at == gate.timing.remind_at
+            && row.reminder_count == gate.reminder_count
+            && row.is_escalated == gate.is_escalated
     });
     let approval = &gate.approval;
-    Ok(if is_open { Ok(()) } else { Err(format!("approval `{approval}` is {row:?}")) })
+    if !is_open {
+        return Ok(Err(format!("approval `{approval}` is {row:?}, and should be {gate:?}")));
+    }
+    let grants = approvals::grants(db, approval)?;
+    let decisions = grants.into_iter().map(|grant| (grant.actor, grant.comment));
+    let granted = gate.grants.iter().map(|grant| (grant.actor.clone(), grant.comment.clone()));
+    Ok(if decisions.eq(granted) {
+        Ok(())
+    } else {
+        Err(format!("the grants at `{approval}` are not {:?}", gate.grants))
+    })
 }

@@ -169,6 +169,24 @@ fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), Error> {
     replace_file(path, content)
 }
 
+/// Removes the files of a run that does not exist any more.
+pub(crate) fn remove_all(db: &Connection, data_dir: &Path, run: &RunId) -> Result<(), Error> {
+    // It may have come back from an archive.
+    if runs::one(db, run)?.is_some() {
+        return Ok(());
+    }
+    let folder = data_dir.join(RUNS).join(run.as_str());
+    let removed = match folder.symlink_metadata() {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(&folder),
+        Ok(_) => fs::remove_file(&folder),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(&folder, error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(path, error)),

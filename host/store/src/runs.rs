@@ -2,6 +2,7 @@
 //!
 //! This file has what events change; `runs::list` has what is asked.
 mod list;
+mod wakes;
 
 use domain::run::Created;
 use domain::{ApprovalId, Fault, RunId, StageIdx, Timestamp};
@@ -15,6 +16,10 @@ use crate::record::fallback_word;
 pub(crate) use list::LISTS;
 pub use list::{FaultRow, RunFilter, RunRow};
 pub(crate) use list::{list, one, read_fault};
+#[cfg(test)]
+pub(crate) use wakes::WAKES;
+pub(crate) use wakes::wakes;
+pub use wakes::{Wake, WakeCause};
 
 const INSERT: &str = "INSERT INTO runs (run_id, version, status, requested_mode, effective_mode,
     fallback, profile_version, title, thread_id, brand_id, project_id, created_at, updated_at,
@@ -90,8 +95,6 @@ const IS_CANCELED: &str = "SELECT 1 FROM runs WHERE run_id = ?1 AND status = 'ca
 /// A run that waits for its next attempt is not among them.
 pub(crate) const ACTIVE: &str =
     "SELECT run_id FROM runs WHERE status IN ('queued', 'running') AND wakes_at IS NULL";
-const NEXT_WAKES: &str = "SELECT run_id, wakes_at FROM runs INDEXED BY runs_by_wake
-    WHERE wakes_at IS NOT NULL AND status <> 'paused' ORDER BY wakes_at, run_id LIMIT ?1";
 
 pub(crate) fn created(db: &Connection, entry: Entry<'_>, created: &Created) -> Result<(), Error> {
     let plan = &created.plan;
@@ -244,15 +247,6 @@ pub(crate) fn wakes_at(
 pub(crate) fn wakes_with_gate(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {
     db.prepare_cached(WAKES_WITH_GATE)?.execute([entry.run_id()])?;
     Ok(())
-}
-
-/// Runs for which time brings about something, by that time.
-pub(crate) fn next_wakes(db: &Connection, limit: usize) -> Result<Vec<(RunId, Timestamp)>, Error> {
-    let mut statement = db.prepare_cached(NEXT_WAKES)?;
-    let rows = statement.query_map([limit], |row| {
-        Ok((crate::column::parsed(row, "run_id")?, crate::column::time(row, "wakes_at")?))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 pub(crate) fn paused(db: &Connection, entry: Entry<'_>) -> Result<(), Error> {

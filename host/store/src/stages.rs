@@ -77,8 +77,10 @@ const PAUSED: &str = "UPDATE stages SET
     queue_ms = queue_ms + MAX(0, ?2 - COALESCE(ready_at, ?2)), ready_at = NULL, retry_at = NULL,
     status = CASE WHEN status = 'backing_off' THEN 'failed' ELSE status END
     WHERE run_id = ?1 AND (ready_at IS NOT NULL OR status = 'backing_off')";
-/// The stage is begun, or goes on in an attempt that was allowed more budget during the pause.
+/// The stage is begun, or goes on in an attempt that was allowed more budget during the pause. One whose attempt failed
+/// is begun again.
 const RESUMED: &str = "UPDATE stages SET
+    status = CASE WHEN status = 'failed' THEN 'pending' ELSE status END,
     ready_at = CASE WHEN status <> 'running' THEN ?2 END,
     attempt_since = CASE WHEN status = 'running' THEN ?2 END
     WHERE run_id = ?1
@@ -202,7 +204,9 @@ pub(crate) fn revised(
     decision: &Decision,
 ) -> Result<(), Error> {
     let mut statement = db.prepare_cached(REVISED)?;
-    statement.execute(params![entry.run_id(), stage.0, entry.at_ms(), decision.comment])?;
+    // A revision without words is one all the same, as in the domain.
+    let feedback = decision.comment.as_deref().unwrap_or_default();
+    statement.execute(params![entry.run_id(), stage.0, entry.at_ms(), feedback])?;
     Ok(())
 }
 

@@ -1,26 +1,32 @@
 //! The handle that everybody else holds.
+mod housekeeping;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::run::{Event, Recorded};
 use domain::stage::Variable;
 use domain::{ApprovalId, ArtifactName, CallId, Digest, Plan, RunId, StageKey, Timestamp};
+use tokio::sync::oneshot;
 
 use crate::append::AppendJob;
 use crate::calls::{Noted, Outcome};
+use crate::check::{self, Checking, Damage, Depth, Finding};
 use crate::folder::{self, FolderLock};
+use crate::inspect::{self, CHECK_AT_ONCE_BYTES_MAX, CheckLeft};
 use crate::readers::Readers;
 use crate::writer::{Job, Writer};
 use crate::{
     Append, ApprovalFilter, ApprovalRow, ArtifactRow, AttemptRecord, CallAnswered, CallDetail,
     CallFilter, CallRow, CallStarted, DaySpent, Error, GrantRow, Journaled, Listed, Owner, Page,
     RunFilter, RunRow, StageRow, StageSpent, StartedWith, UsageFilter, UsageKey, UsageRow,
-    UsageSum,
+    UsageSum, Wake,
 };
 use crate::{
-    approvals, artifacts, attempts, calls, events, replay, run_files, runs, stages, start_keys,
-    variables,
+    approvals, artifacts, attempts, calls, events, replay, run_files, runs, spool, stages,
+    start_keys, variables,
 };
 
 /// Threads that read. Two: on two cores a third gains nothing and costs another page cache.
@@ -62,6 +68,8 @@ pub struct Store {
 /// The fields are dropped in this order: readers first, so that the writer's connection is the last and clears the
 /// write-ahead log away; the lock at the very end.
 struct Inner {
+    /// What a start after an unclean end looks at while the host works.
+    checking: Mutex<Option<Checking>>,
     readers: Readers,
     /// Its own thread, so that files of one run are never written by two, and no list waits for them.
     files: Readers,
@@ -69,6 +77,7 @@ struct Inner {
     lock: Mutex<Option<FolderLock>>,
     data_dir: PathBuf,
     texts: Texts,
+    damage: Arc<Damage>,
 }
 
 impl fmt::Debug for Store {
@@ -78,7 +87,12 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens a data folder, and makes it if it is not there. Blocks.
+    /// Opens a data folder, and makes it if it is not there. Blocks. One of an earlier version is brought up to date,
+    /// with a copy of its database kept beside it.
+    ///
+    /// A database that nobody closed is checked: at once, or, if it is large, on a thread of its own meanwhile. Damage
+    /// found at once is an error, and nothing was changed then; damage that is found later refuses every write
+    /// ([`Store::damage`]).
     ///
     /// # Errors
     /// [`Error::Locked`], [`Error::ReadOnly`], [`Error::Full`], [`Error::Damaged`], [`Error::Newer`] or [`Error::Io`].
@@ -91,20 +105,38 @@ impl Store {
     /// # Errors
     /// Those of [`Store::open`].
     pub fn open_with(data_dir: &Path, options: Options) -> Result<Store, Error> {
+        Self::open_checking(data_dir, options, CHECK_AT_ONCE_BYTES_MAX)
+    }
+
+    /// The same, with the size up to which a database that nobody closed is checked at once.
+    pub(crate) fn open_checking(
+        data_dir: &Path,
+        options: Options,
+        check_at_once_bytes_max: u64,
+    ) -> Result<Store, Error> {
         folder::create_private_dir(data_dir)?;
         let lock = FolderLock::take(data_dir)?;
-        let writer = Writer::open(data_dir, options.texts)?;
+        spool::clear(data_dir)?;
+        let left = inspect::look(data_dir, check_at_once_bytes_max)?;
+        let damage = Arc::new(Damage::default());
+        let writer = Writer::open(data_dir, options.texts, Arc::clone(&damage))?;
+        let checking = match left {
+            CheckLeft::None => None,
+            CheckLeft::InBackground => Some(check_in_background(data_dir, &damage)?),
+        };
         let located = |error: Error| error.in_folder(data_dir);
         let readers = Readers::open(data_dir, "store-reader", READER_COUNT).map_err(located)?;
         let files = Readers::open(data_dir, "store-files", 1).map_err(located)?;
         let data_dir = data_dir.to_owned();
-        let lock = Mutex::new(Some(lock));
+        let (lock, checking) = (Mutex::new(Some(lock)), Mutex::new(checking));
         let texts = options.texts;
-        Ok(Self { inner: Arc::new(Inner { readers, files, writer, lock, data_dir, texts }) })
+        let inner = Inner { checking, readers, files, writer, lock, data_dir, texts, damage };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Writes what is queued, joins the threads and gives the folder free. Everything later is [`Error::Closed`].
     pub fn close(&self) {
+        self.inner.checking.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.inner.files.close();
         self.inner.readers.close();
         self.inner.writer.close();
@@ -113,6 +145,29 @@ impl Store {
 
     pub fn data_dir(&self) -> &Path {
         &self.inner.data_dir
+    }
+
+    /// What a check in the background found, if it found damage: nothing is written any more.
+    pub fn damage(&self) -> Option<Error> {
+        self.inner.damage.get().cloned()
+    }
+
+    /// Looks for damage, on a thread of its own. No more than [`crate::FINDING_COUNT_MAX`] findings; none: all is sound.
+    /// Dropped, it stops.
+    ///
+    /// # Errors
+    /// What the disk says. Damage is a finding, and no error.
+    pub async fn check(&self, depth: Depth) -> Result<Vec<Finding>, Error> {
+        let (reply, answer) = oneshot::channel();
+        let data_dir = self.inner.data_dir.as_path();
+        let checking = Checking::begin(data_dir, move |db, is_called_off| {
+            // Nobody waits if the asking future was dropped.
+            let _ = reply.send(check::look(db, depth, is_called_off));
+        });
+        let checking = checking.map_err(|error| error.in_folder(data_dir))?;
+        let findings = answer.await.unwrap_or(Err(Error::Closed));
+        drop(checking);
+        findings.map_err(|error| error.in_folder(data_dir))
     }
 
     /// Says where this process listens, so that others find it.
@@ -192,9 +247,10 @@ impl Store {
         self.inner.readers.ask(runs::active).await
     }
 
-    /// The runs for which time next brings about something, at most `limit`, by that time.
-    pub async fn next_wakes(&self, limit: usize) -> Result<Vec<(RunId, Timestamp)>, Error> {
-        self.inner.readers.ask(move |db| runs::next_wakes(db, limit)).await
+    /// Runs for which time brings about something, at most `limit`, by that time; those behind one of them, or from the
+    /// first on.
+    pub async fn wakes(&self, behind: Option<Wake>, limit: usize) -> Result<Vec<Wake>, Error> {
+        self.inner.readers.ask(move |db| runs::wakes(db, behind.as_ref(), limit)).await
     }
 
     /// Grants so far at a gate that takes several, the last one excepted, in their order.
@@ -363,6 +419,13 @@ impl Store {
         self.inner.files.ask(move |db| run_files::stale(db, &data_dir)).await
     }
 
+    /// Lets a test wait for the check that a start has begun.
+    #[cfg(test)]
+    pub(crate) fn wait_for_check(&self) {
+        let checking = self.inner.checking.lock().unwrap().take();
+        checking.into_iter().for_each(Checking::wait);
+    }
+
     /// Lets a test do something to the writer's connection.
     #[cfg(test)]
     pub(crate) async fn tamper(&self, with: fn(&rusqlite::Connection)) -> Result<(), Error> {
@@ -377,4 +440,24 @@ impl Store {
     ) -> Result<T, Error> {
         self.inner.readers.ask(question).await
     }
+}
+
+fn check_in_background(data_dir: &Path, damage: &Arc<Damage>) -> Result<Checking, Error> {
+    let (folder, damage) = (data_dir.to_owned(), Arc::clone(damage));
+    let checking = Checking::begin(data_dir, move |db, is_called_off| {
+        let found = check::quick(db).map_err(|error| error.in_folder(&folder));
+        if is_called_off.load(Ordering::Relaxed) {
+            return;
+        }
+        match found {
+            Ok(findings) if findings.is_empty() => {}
+            Ok(findings) => {
+                let error = check::damage_of(&findings).in_folder(&folder);
+                tracing::error!(%error, "the database is damaged: nothing is written any more");
+                damage.found(error);
+            }
+            Err(error) => tracing::warn!(%error, "the database could not be checked"),
+        }
+    });
+    checking.map_err(|error| error.in_folder(data_dir))
 }

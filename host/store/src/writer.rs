@@ -11,19 +11,21 @@ mod gather;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use domain::run::Recorded;
 use domain::{RunId, Timestamp};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 
 use crate::append::{self, AppendJob};
 use crate::calls::{self, CallStarted, Noted, Outcome};
+use crate::check::Damage;
 use crate::database::Deleted;
-use crate::{Error, Texts, database, replay, runs};
+use crate::{Error, Texts, database, prune, replay, runs};
 use gather::Gathering;
 
 /// Commits after which a checkpoint is worth its two waits for the disk.
@@ -33,6 +35,9 @@ const CHECKPOINT_IDLE: Duration = Duration::from_millis(100);
 
 /// Where the answer to a job goes. Nobody may be there any more: the job is done all the same.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// See [`Writer::perform`].
+type RareWork = Box<dyn FnOnce(&Connection) -> Result<(), Error> + Send>;
 
 pub(crate) enum Job {
     Append {
@@ -58,6 +63,11 @@ pub(crate) enum Job {
     RebuildProjections {
         reply: Reply<()>,
     },
+    /// Something that is done once in a while; see [`Writer::perform`].
+    Rare {
+        work: RareWork,
+        reply: Reply<()>,
+    },
     /// Lets a test make the disk full and empty again.
     #[cfg(test)]
     Tamper {
@@ -71,7 +81,10 @@ impl Job {
     /// a power cut they only cost what they would have saved.
     fn must_be_durable(&self) -> bool {
         match self {
-            Job::Append { .. } | Job::KeepAnswer { .. } | Job::RebuildProjections { .. } => true,
+            Job::Append { .. }
+            | Job::KeepAnswer { .. }
+            | Job::RebuildProjections { .. }
+            | Job::Rare { .. } => true,
             Job::NoteStarted(_) | Job::CloseOpenChats { .. } | Job::FilesWritten { .. } => false,
             #[cfg(test)]
             Job::Tamper { .. } => false,
@@ -83,6 +96,7 @@ impl Job {
             Job::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
             Job::KeepAnswer { reply, .. }
             | Job::RebuildProjections { reply }
+            | Job::Rare { reply, .. }
             | Job::CloseOpenChats { reply, .. }
             | Job::FilesWritten { reply, .. } => {
                 drop(reply.send(Err(error.clone())));
@@ -104,13 +118,14 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Opens the database, migrates it, and starts the thread.
-    pub(crate) fn open(data_dir: &Path, texts: Texts) -> Result<Self, Error> {
+    pub(crate) fn open(data_dir: &Path, texts: Texts, damage: Arc<Damage>) -> Result<Self, Error> {
         let deleted = match texts {
             Texts::Whole => Deleted::Forgotten,
             Texts::Trimmed { .. } | Texts::Off => Deleted::Overwritten,
         };
         let opened = database::open_writer(data_dir, deleted);
         let db = opened.map_err(|error| error.in_folder(data_dir))?;
+        prune::finish(&db).map_err(|error| error.in_folder(data_dir))?;
         let (sender, receiver) = mpsc::channel();
         let data_dir = data_dir.to_owned();
         let desk = Desk {
@@ -120,6 +135,7 @@ impl Writer {
             synchronous: Synchronous::Full,
             is_spoiled: false,
             commits: 0,
+            damage,
         };
         let thread = thread::Builder::new().name("store-writer".to_owned());
         let thread = thread
@@ -141,6 +157,34 @@ impl Writer {
         self.send(job(reply))?;
         // A closing writer answers what is queued first: only a panic leaves a job without an answer.
         answer.await.unwrap_or_else(|_| Err(panicked().in_folder(&self.data_dir)))
+    }
+
+    /// Does something on the thread, and waits until it is durable. It is undone as a whole if it fails.
+    pub(crate) async fn perform<T, E>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let told = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&told);
+        let work = Box::new(move |db: &Connection| {
+            let done = work(db);
+            let failed = done.is_err();
+            slot.lock().unwrap_or_else(PoisonError::into_inner).replace(done);
+            if failed { Err(Error::database("the job failed")) } else { Ok(()) }
+        });
+        let committed = self.ask(|reply| Job::Rare { work, reply }).await;
+        let done = told.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (committed, done) {
+            // The job's own failure says more than that of its transaction.
+            (_, Some(Err(error))) => Err(error),
+            (Ok(()), Some(Ok(done))) => Ok(done),
+            (Err(error), _) => Err(E::from(error)),
+            (Ok(()), None) => Err(E::from(panicked())),
+        }
     }
 
     /// Writes what is queued, and joins the thread.
@@ -178,6 +222,8 @@ struct Desk {
     is_spoiled: bool,
     /// Since the last checkpoint.
     commits: u32,
+    /// Once there is some, nothing is written any more.
+    damage: Arc<Damage>,
 }
 
 impl Desk {
@@ -188,6 +234,13 @@ impl Desk {
             if panic::catch_unwind(AssertUnwindSafe(|| self.carry_out(batch))).is_err() {
                 tracing::error!("writing to the database panicked");
                 self.give_up();
+            }
+        }
+        if self.damage.get().is_some() {
+            // A close would move the log into the damaged file.
+            let stays = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            if let Err(error) = self.db.set_db_config(stays, true) {
+                tracing::warn!(%error, "the log of the damaged database may be moved into it");
             }
         }
     }
@@ -207,6 +260,9 @@ impl Desk {
     /// Moves the write-ahead log into the database, as far as no reader needs it.
     fn checkpoint(&mut self) {
         self.commits = 0;
+        if self.damage.get().is_some() {
+            return;
+        }
         let moved = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         if let Err(error) = moved {
             tracing::warn!(%error, "the checkpoint of the database failed; the log grows until one succeeds");
@@ -214,6 +270,10 @@ impl Desk {
     }
 
     fn carry_out(&mut self, batch: Vec<Job>) {
+        if let Some(damage) = self.damage.get() {
+            batch.into_iter().for_each(|job| job.refuse(damage));
+            return;
+        }
         let durable = batch.iter().any(Job::must_be_durable);
         if let Err(error) = self.begin(durable) {
             let error = error.in_folder(&self.data_dir);
@@ -294,6 +354,7 @@ impl Desk {
                 self.answering(reply, |db| calls::answered(db, &outcome, note.as_deref()))
             }
             Job::RebuildProjections { reply } => self.answering(reply, replay::rebuild),
+            Job::Rare { work, reply } => self.answering(reply, work),
             Job::NoteStarted(noted) => {
                 let texts = self.texts;
                 let done = self.in_savepoint(|db| calls::started(db, &noted, texts));

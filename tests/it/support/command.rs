@@ -59,9 +59,12 @@ pub(crate) fn stagewright_with_input(folder: &Folder, arguments: &[&str], input:
     Ran::of(&output)
 }
 
+/// The binary that was built with the tests.
+pub(crate) const STAGEWRIGHT: &str = env!("CARGO_BIN_EXE_stagewright");
+
 /// The binary, to be run in a folder.
 pub(super) fn command(folder: &Folder) -> Command {
-    command_for(folder, env!("CARGO_BIN_EXE_stagewright"))
+    command_for(folder, STAGEWRIGHT)
 }
 
 /// A program with nothing of this process' environment but what a program needs to run.

@@ -29,6 +29,13 @@ impl Folder {
         folder
     }
 
+    /// Leaves everything where it is, for a person to look at.
+    #[allow(dead_code, reason = "the crash loop uses it")]
+    pub(crate) fn keep(&mut self) -> &Path {
+        self.folder.disable_cleanup(true);
+        self.folder.path()
+    }
+
     /// Sets an environment variable for every process that the test starts here.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.insert(name.to_owned(), value.to_owned());

@@ -1,6 +1,7 @@
 //! `stagewright serve`, the real process, that a test can kill.
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use super::{Api, Folder, command};
 
@@ -13,9 +14,25 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it and waits until it listens.
     pub(crate) fn start(folder: &Folder) -> Server {
-        let mut command = command::command(folder);
+        Self::start_program(folder, command::STAGEWRIGHT)
+    }
+
+    /// The same with another build of the binary.
+    pub(crate) fn start_program(folder: &Folder, program: &str) -> Server {
+        let mut command = command::command_for(folder, program);
         command.args(["serve", "--port", "0"]);
         Self::listening(command, folder)
+    }
+
+    /// Starts a program and kills it after a time, whether it listens by then or not.
+    #[allow(dead_code, reason = "the crash loop uses it")]
+    pub(crate) fn kill_while_starting(folder: &Folder, program: &str, after: Duration) {
+        let mut command = command::command_for(folder, program);
+        command.args(["serve", "--port", "0"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the binary starts");
+        std::thread::sleep(after);
+        child.kill().expect("it is this process' child");
+        child.wait().expect("it has ended");
     }
 
     fn listening(mut command: Command, folder: &Folder) -> Server {
@@ -39,6 +56,12 @@ impl Server {
             panic!("the server did not start: {line}{}", log.unwrap_or_default());
         };
         Server { child, api: Api::new(url) }
+    }
+
+    /// Whether it has not ended by itself.
+    #[allow(dead_code, reason = "the crash loop uses it")]
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it is this process' child").is_none()
     }
 
     /// `kill -9`: no handler runs.

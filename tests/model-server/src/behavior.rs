@@ -29,6 +29,8 @@ pub enum Behavior {
     Replay(Replay),
     /// Answers with one line of a stream of this size, which never ends.
     HugeLine { size_bytes: usize },
+    /// Waits, and then does something else.
+    Slow { wait_ms: u64, then: Box<Behavior> },
     /// Never answers.
     Hang,
     /// Closes the connection instead of answering.
@@ -151,6 +153,12 @@ impl Behavior {
     /// A plausible answer.
     pub fn answer() -> Self {
         Behavior::Answer(Answer::default())
+    }
+
+    /// The same after some time.
+    #[must_use]
+    pub fn after_ms(self, wait_ms: u64) -> Self {
+        Behavior::Slow { wait_ms, then: Box::new(self) }
     }
 
     /// This text.

@@ -80,6 +80,17 @@ impl ModelServer {
         self.state.otherwise(behavior);
     }
 
+    /// Lets a function say what to do with each request that nothing is queued for. It sees them in the order in which
+    /// [`ModelServer::requests`] has them, and must not ask this server anything.
+    pub fn choose(&self, chooser: impl FnMut(&Recorded) -> Behavior + Send + 'static) {
+        self.state.choose(Box::new(chooser));
+    }
+
+    /// Milliseconds that the call of this number took, the first being 0, if it was answered to its end.
+    pub fn answered_after_ms(&self, index: usize) -> Option<u64> {
+        self.state.answered_after_ms(index)
+    }
+
     /// Refuses requests that do not come with this key.
     pub fn require_key(&self, key: &str) {
         self.state.require_key(Some(key.to_owned()));

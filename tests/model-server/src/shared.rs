@@ -54,6 +54,18 @@ impl Recorded {
     }
 }
 
+impl Script {
+    fn behavior_for(&mut self, request: &Recorded) -> Behavior {
+        if let Some(queued) = self.next.pop_front() {
+            return queued;
+        }
+        match &mut self.chooser {
+            Some(choose) => choose(request),
+            None => self.otherwise.clone(),
+        }
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct Shared(Arc<Inner>);
 
@@ -63,8 +75,12 @@ struct Inner {
     held: watch::Sender<bool>,
 }
 
+/// Chooses what to do with a request.
+type Chooser = Box<dyn FnMut(&Recorded) -> Behavior + Send>;
+
 struct Script {
     next: VecDeque<Behavior>,
+    chooser: Option<Chooser>,
     otherwise: Behavior,
     key: Option<String>,
     requests: Vec<Recorded>,
@@ -87,6 +103,7 @@ impl Shared {
     pub(crate) fn new() -> Self {
         let script = Script {
             next: VecDeque::new(),
+            chooser: None,
             otherwise: Behavior::answer(),
             key: None,
             requests: Vec::new(),
@@ -120,6 +137,17 @@ impl Shared {
         self.script().next.push_back(behavior);
     }
 
+    pub(crate) fn choose(&self, chooser: Chooser) {
+        self.script().chooser = Some(chooser);
+    }
+
+    /// How long a call took that was answered to its end.
+    pub(crate) fn answered_after_ms(&self, index: usize) -> Option<u64> {
+        let script = self.script();
+        let request = script.requests.get(index).filter(|request| !request.abandoned)?;
+        request.closed_after_ms
+    }
+
     pub(crate) fn otherwise(&self, behavior: Behavior) {
         self.script().otherwise = behavior;
     }
@@ -133,6 +161,7 @@ impl Shared {
         {
             let mut script = self.script();
             script.next.clear();
+            script.chooser = None;
             script.otherwise = Behavior::answer();
             script.key = None;
             script.requests.clear();
@@ -189,8 +218,8 @@ impl Shared {
         let (behavior, watched) = {
             let mut script = self.script();
             let (index, epoch) = (script.requests.len(), script.epoch);
+            let behavior = script.behavior_for(&request);
             script.requests.push(request);
-            let behavior = script.next.pop_front().unwrap_or_else(|| script.otherwise.clone());
             (behavior, Watched { shared: self.clone(), index, epoch, ended: false })
         };
         self.note(|seen| seen.requests += 1);

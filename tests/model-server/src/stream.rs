@@ -1,6 +1,7 @@
 //! Bodies of answers: streams and whole objects, cut and ended as a behavior says.
 use std::future;
 use std::io;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -69,6 +70,10 @@ pub(crate) async fn respond(
             let count = size_bytes.div_ceil(HUGE_PIECE_BYTES);
             pieces.extend((0..count).map(|_| vec![b'x'; HUGE_PIECE_BYTES]));
             streamed(EVENT_STREAM, Pieces::together(pieces).then(After::Hang), watched)
+        }
+        Behavior::Slow { wait_ms, then } => {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            Box::pin(respond(protocol, *then, request, watched)).await
         }
         Behavior::Hang => future::pending().await,
         Behavior::Close => {

@@ -4,6 +4,7 @@
 //! came, so that a test sees what got through.
 mod asking;
 mod leaving;
+mod obeying;
 mod reaching;
 mod streaming;
 mod using_up;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 use stage_sdk::{Model, ModelRequest, StageContext, StageError, StageOutput};
 
+use self::leaving::failure;
 use crate::{ARTIFACT, Settings, Verb};
 
 /// Three times what fits into a log of the usual size.
@@ -61,6 +63,7 @@ pub(crate) fn run(
         Verb::BigCall => asking::ask(&asking::big_question(settings), model),
         Verb::Ask | Verb::AskFail => asking::ask(&asking::question(context, settings), model),
         Verb::AskMany => asking::ask_many(context, settings, model),
+        Verb::Obey => obeying::obey(context, settings, model),
         Verb::AskAnyway => Ok(asking::ask_anyway(context, settings, model)),
         Verb::AskRandom => asking::ask_random(settings, model),
         Verb::Stream => streaming::stream(context, settings, model),
@@ -85,7 +88,7 @@ pub(crate) fn run(
         | Verb::Transient
         | Verb::NeedsHuman
         | Verb::BadFailure
-        | Verb::LiarLlm => Err(leaving::failure(settings.verb)),
+        | Verb::LiarLlm => Err(failure(settings.verb)),
         Verb::FloodLog => Ok(report(&using_up::flood_log(or(count, FLOOD_LINE_COUNT)))),
         Verb::FloodStdout => {
             Ok(report(&using_up::flood(std::io::stdout(), or(count, FLOOD_LINE_COUNT))))

@@ -40,6 +40,18 @@ fn asking_gives_back_the_answer_or_the_error() {
 }
 
 #[test]
+fn obeying_leaves_the_answers_or_fails_as_they_say() {
+    let mut model = ScriptedModel::answering(["Honey.", "Wax."]);
+    let output = run(&json!({"verb": "obey", "count": 2}), &mut model).unwrap();
+    assert_eq!(output.artifacts[0].body, "Honey.\nWax.");
+    assert_eq!(output.variables[0].value, "\"Wax.\"");
+
+    let mut model = ScriptedModel::answering(["FAIL transient, please"]);
+    let error = run(&json!({"verb": "obey"}), &mut model).unwrap_err();
+    assert_eq!(error.failure().unwrap().code, "rogue_transient");
+}
+
+#[test]
 fn an_unknown_verb_is_bad_input() {
     let error = run(&json!({"verb": "sing"}), &mut ScriptedModel::default()).unwrap_err();
     assert_eq!(error.failure().unwrap().code, "bad_settings");

@@ -97,6 +97,10 @@ verbs! {
     Ask,
     /// Asks the model `count` times (100 if 0) and gives back the number of answers.
     AskMany,
+    /// Asks the model `count` times (once if 0), each time with everything that it was told and answered before, and does
+    /// what an answer says: one that begins with `FAIL transient`, `FAIL bad-input`, `FAIL invalid-output` or
+    /// `FAIL needs-human` ends it so. Otherwise it leaves the answers, and the last one as a variable named after the stage.
+    Obey,
     /// Asks the model and passes the error on; an answer is given back.
     AskFail,
     /// Asks the model `count` times (3 if 0), ignores every error, and tells of them in `data`.

@@ -28,7 +28,7 @@ pub(crate) async fn refuse_strangers(
 
 impl Access {
     fn judge(&self, request: &Request) -> Result<(), Problem> {
-        let Rule::Network { token, hosts, origins } = &*self.rule else { return Ok(()) };
+        let Rule::Network { token, hosts, origins, .. } = &*self.rule else { return Ok(()) };
         let host = host_of(request)?;
         expect_own_name(&host, hosts, token.is_some())?;
         expect_own_page(request, &host, origins)?;

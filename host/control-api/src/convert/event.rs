@@ -1,7 +1,9 @@
 //! Events of a run's log.
+mod gates;
+
 use domain::run::{CallOutcome, Created, Event, Recorded, StageResult};
 use domain::stage::Variable;
-use domain::{ArtifactRef, Fault, Plan, StageIdx};
+use domain::{ArtifactRef, Fault, Plan, StageIdx, Timestamp};
 
 use super::line::line;
 use super::{moment, value};
@@ -32,87 +34,48 @@ fn kind(event: &Event, plan: &Plan) -> EventKindDto {
         Event::StageFinished { stage, attempt, result } => {
             stage_finished(key(stage), *attempt, result)
         }
-        Event::StageFailed { stage, attempt, fault } => EventKindDto::StageFailed {
-            stage: key(stage),
-            attempt: *attempt,
-            fault: FaultDto::from(fault),
-        },
-        Event::GateOpened { stage, approval, content_hash, timing } => EventKindDto::GateOpened {
-            stage: key(stage),
-            approval_id: approval.to_string(),
-            content_hash: content_hash.to_string(),
-            deadline_at: timing.deadline_at.map(moment),
-            remind_at: timing.remind_at.map(moment),
-        },
-        Event::GateGrantAdded { stage, approval, decision } => EventKindDto::GateGrantAdded {
-            stage: key(stage),
-            approval_id: approval.to_string(),
-            actor: decision.actor.clone(),
-            comment: decision.comment.clone(),
-        },
+        Event::StageFailed { stage, attempt, fault } => {
+            let (stage, fault) = (key(stage), FaultDto::from(fault));
+            EventKindDto::StageFailed { stage, attempt: *attempt, fault }
+        }
+        Event::GateOpened { stage, approval, content_hash, timing } => {
+            gates::opened(key(stage), approval, content_hash, *timing)
+        }
+        Event::GateGrantAdded { stage, approval, decision } => {
+            gates::grant_added(key(stage), approval, decision)
+        }
         Event::ArtifactsEdited { stage, approval, actor, artifacts, content_hash } => {
-            EventKindDto::ArtifactsEdited {
-                stage: key(stage),
-                approval_id: approval.to_string(),
-                actor: actor.clone(),
-                artifacts: artifacts.iter().map(EventArtifactDto::from).collect(),
-                content_hash: content_hash.to_string(),
-            }
+            gates::edited(key(stage), approval, actor, (artifacts, content_hash))
         }
         Event::GateReminded { stage, approval, number, next_at, failure } => {
-            EventKindDto::GateReminded {
-                stage: key(stage),
-                approval_id: approval.to_string(),
-                number: *number,
-                next_at: next_at.map(moment),
-                failure: failure.clone(),
-            }
+            gates::reminded(key(stage), approval, *number, (*next_at, failure.clone()))
         }
         Event::GateEscalated { stage, approval } => {
             EventKindDto::GateEscalated { stage: key(stage), approval_id: approval.to_string() }
         }
-        Event::GateRevised { stage, approval, decision } => EventKindDto::GateRevised {
-            stage: key(stage),
-            approval_id: approval.to_string(),
-            actor: decision.actor.clone(),
-            comment: decision.comment.clone(),
-        },
-        Event::RetryScheduled { stage, failures, at, fault } => EventKindDto::RetryScheduled {
-            stage: key(stage),
-            failures: *failures,
-            retry_at: moment(*at),
-            fault: FaultDto::from(fault),
-        },
+        Event::BudgetWarned { stage, attempt, bound } => {
+            let (stage, bound) = (key(stage), BudgetBoundDto::from(bound));
+            EventKindDto::BudgetWarned { stage, attempt: *attempt, bound }
+        }
+        Event::BudgetGateOpened { stage, attempt, approval, content_hash, bound } => {
+            gates::budget_opened(key(stage), *attempt, approval, (content_hash, bound))
+        }
+        Event::GateGranted { stage, approval, decision } => {
+            gates::granted(key(stage), approval, decision)
+        }
+        Event::GateRejected { stage, approval, decision } => {
+            gates::rejected(key(stage), approval, decision)
+        }
+        Event::GateRevised { stage, approval, decision } => {
+            gates::revised(key(stage), approval, decision)
+        }
+        Event::RetryScheduled { stage, failures, at, fault } => {
+            retry_scheduled(key(stage), *failures, *at, fault)
+        }
         Event::RetryDue { stage } => EventKindDto::RetryDue { stage: key(stage) },
         Event::RetriesSpent { stage, fault } => {
             EventKindDto::RetriesSpent { stage: key(stage), fault: FaultDto::from(fault) }
         }
-        Event::BudgetWarned { stage, attempt, bound } => EventKindDto::BudgetWarned {
-            stage: key(stage),
-            attempt: *attempt,
-            bound: BudgetBoundDto::from(bound),
-        },
-        Event::BudgetGateOpened { stage, attempt, approval, content_hash, bound } => {
-            EventKindDto::BudgetGateOpened {
-                stage: key(stage),
-                attempt: *attempt,
-                approval_id: approval.to_string(),
-                content_hash: content_hash.to_string(),
-                bound: BudgetBoundDto::from(bound),
-            }
-        }
-        Event::GateGranted { stage, approval, decision } => EventKindDto::GateGranted {
-            stage: key(stage),
-            approval_id: approval.to_string(),
-            actor: decision.actor.clone(),
-            comment: decision.comment.clone(),
-        },
-        Event::GateRejected { stage, approval, decision } => EventKindDto::GateRejected {
-            stage: key(stage),
-            approval_id: approval.to_string(),
-            actor: decision.actor.clone(),
-            comment: decision.comment.clone(),
-        },
         Event::PauseRequested { actor } => EventKindDto::PauseRequested { actor: actor.clone() },
         Event::RunPaused => EventKindDto::RunPaused {},
         Event::RunResumed { actor } => EventKindDto::RunResumed { actor: actor.clone() },
@@ -127,6 +90,11 @@ fn kind(event: &Event, plan: &Plan) -> EventKindDto {
             EventKindDto::RunCanceled { actor: actor.clone(), reason: reason.clone() }
         }
     }
+}
+
+fn retry_scheduled(stage: String, failures: u32, at: Timestamp, fault: &Fault) -> EventKindDto {
+    let (retry_at, fault) = (moment(at), FaultDto::from(fault));
+    EventKindDto::RetryScheduled { stage, failures, retry_at, fault }
 }
 
 /// The key of a stage. A log written for another plan than the run's cannot be; its number is better than nothing.

@@ -4,22 +4,7 @@ use crate::dto::{EventArtifactDto, EventKindDto};
 
 pub(super) fn line(what: &EventKindDto) -> String {
     match what {
-        EventKindDto::RunCreated {
-            requested_mode,
-            effective_mode,
-            fallback_applied,
-            stages,
-            ..
-        } => {
-            let count = stages.len();
-            if *fallback_applied {
-                format!(
-                    "run created: `{effective_mode}` instead of `{requested_mode}`, {count} stages"
-                )
-            } else {
-                format!("run created: `{effective_mode}`, {count} stages")
-            }
-        }
+        EventKindDto::RunCreated { .. } => created(what),
         EventKindDto::StageStarted { stage, attempt: 1 } => format!("{stage}: started"),
         EventKindDto::StageStarted { stage, attempt } => {
             format!("{stage}: started (attempt {attempt})")
@@ -38,37 +23,29 @@ pub(super) fn line(what: &EventKindDto) -> String {
             format!("{stage}: budget nearly used up: {}", budget_words(bound))
         }
         EventKindDto::BudgetGateOpened { stage, approval_id, bound, .. } => {
-            format!(
-                "{stage}: waits for approval {approval_id}: budget used up: {}",
-                budget_words(bound)
-            )
+            let words = budget_words(bound);
+            format!("{stage}: waits for approval {approval_id}: budget used up: {words}")
         }
         EventKindDto::GateGranted { stage, actor, comment, .. } => {
-            format!("{stage}: granted by {actor}{}", words(comment.as_deref()))
+            by(stage, "granted", actor, comment.as_deref())
         }
         EventKindDto::GateRejected { stage, actor, comment, .. } => {
-            format!("{stage}: rejected by {actor}{}", words(comment.as_deref()))
+            by(stage, "rejected", actor, comment.as_deref())
+        }
+        EventKindDto::GateRevised { stage, actor, comment, .. } => {
+            by(stage, "sent back", actor, comment.as_deref())
         }
         EventKindDto::GateGrantAdded { stage, actor, comment, .. } => {
-            format!(
-                "{stage}: granted by {actor}, more grants are needed{}",
-                words(comment.as_deref())
-            )
+            by(stage, "granted, with more grants to come,", actor, comment.as_deref())
         }
         EventKindDto::ArtifactsEdited { stage, actor, artifacts, .. } => {
             format!("{stage}: edited by {actor}{}", made(artifacts))
         }
-        EventKindDto::GateReminded { stage, number, failure: None, .. } => {
-            format!("{stage}: reminder {number} sent")
-        }
-        EventKindDto::GateReminded { stage, number, failure: Some(failure), .. } => {
-            format!("{stage}: reminder {number} could not be sent: {}", first_line(failure))
+        EventKindDto::GateReminded { stage, number, failure, .. } => {
+            reminded(stage, *number, failure.as_deref())
         }
         EventKindDto::GateEscalated { stage, .. } => {
             format!("{stage}: nobody decided in time; others may decide as well")
-        }
-        EventKindDto::GateRevised { stage, actor, comment, .. } => {
-            format!("{stage}: sent back by {actor}{}", words(comment.as_deref()))
         }
         EventKindDto::RetryScheduled { stage, retry_at, .. } => {
             format!("{stage}: is tried again at {retry_at}")
@@ -89,6 +66,35 @@ pub(super) fn line(what: &EventKindDto) -> String {
         }
         EventKindDto::RunCanceled { actor, reason } => {
             format!("run canceled by {actor}{}", words(reason.as_deref()))
+        }
+    }
+}
+
+fn created(what: &EventKindDto) -> String {
+    let EventKindDto::RunCreated {
+        requested_mode, effective_mode, fallback_applied, stages, ..
+    } = what
+    else {
+        return String::new();
+    };
+    let count = stages.len();
+    match fallback_applied {
+        true => {
+            format!("run created: `{effective_mode}` instead of `{requested_mode}`, {count} stages")
+        }
+        false => format!("run created: `{effective_mode}`, {count} stages"),
+    }
+}
+
+fn by(stage: &str, did: &str, actor: &str, comment: Option<&str>) -> String {
+    format!("{stage}: {did} by {actor}{}", words(comment))
+}
+
+fn reminded(stage: &str, number: u16, failure: Option<&str>) -> String {
+    match failure {
+        None => format!("{stage}: reminder {number} sent"),
+        Some(failure) => {
+            format!("{stage}: reminder {number} could not be sent: {}", first_line(failure))
         }
     }
 }

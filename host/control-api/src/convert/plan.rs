@@ -1,14 +1,15 @@
 //! Plans.
 use domain::plan::{
-    Caching, Fallback, Gate, ModelAlternative, ModelChoice, OnBudgetExceeded, PinnedPlugin,
+    Caching, Fallback, ModelAlternative, ModelChoice, OnBudgetExceeded, PinnedPlugin,
 };
 use domain::stage::ArtifactSpec;
 use domain::{Limits, Plan, PlannedStage};
 
+use super::policy::ms;
 use super::{cost, value};
 use crate::dto::{
     ArtifactSpecDto, FallbackDto, GateDto, LimitsDto, ModelAlternativeDto, ModelChoiceDto,
-    OnBudgetExceededDto, PlanDto, PlannedStageDto, PluginRefDto,
+    OnBudgetExceededDto, PlanDto, PlannedStageDto, PluginRefDto, RetryPolicyDto,
 };
 
 impl From<Fallback> for FallbackDto {
@@ -61,6 +62,7 @@ impl From<&PlannedStage> for PlannedStageDto {
             uses: stage.uses.clone(),
             makes: stage.makes.iter().map(ArtifactSpecDto::from).collect(),
             gate: stage.gate.as_ref().map(GateDto::from),
+            retry: RetryPolicyDto::from(&stage.retry),
             limits: LimitsDto::from(&stage.limits),
             model: ModelChoiceDto::from(&stage.model),
         }
@@ -87,15 +89,8 @@ impl From<&ArtifactSpec> for ArtifactSpecDto {
     }
 }
 
-impl From<&Gate> for GateDto {
-    fn from(gate: &Gate) -> Self {
-        Self { question: gate.question.clone() }
-    }
-}
-
 impl From<&Limits> for LimitsDto {
     fn from(limits: &Limits) -> Self {
-        let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self {
             memory_bytes_max: limits.memory_bytes_max,
             cpu_time_ms_max: ms(limits.cpu_time_max),

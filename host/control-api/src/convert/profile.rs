@@ -18,11 +18,13 @@ impl From<&Summary> for ProfileSummaryDto {
     }
 }
 
-impl From<&Profile> for ProfileDto {
-    fn from(profile: &Profile) -> Self {
+impl ProfileDto {
+    /// A profile with what it means; without that where it cannot be started.
+    pub(crate) fn new(profile: &Profile, resolved: Option<&Resolved>) -> Self {
         Self {
             summary: ProfileSummaryDto::from(profile.summary()),
             text: profile.text().to_owned(),
+            plan: resolved.map(|resolved| PlanDto::from(&resolved.plan)),
         }
     }
 }

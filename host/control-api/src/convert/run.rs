@@ -52,6 +52,8 @@ impl StageDto {
             gated: planned.gate.is_some(),
             summary: row.summary.clone(),
             fault: row.fault.as_ref().map(FaultDto::from),
+            retry_at: row.retry_at.map(moment),
+            feedback: row.feedback.clone(),
             first_started_at: row.first_started_at.map(moment),
             started_at: row.started_at.map(moment),
             ended_at: row.ended_at.map(moment),
@@ -95,6 +97,9 @@ impl From<&RunRow> for RunSummaryDto {
             stages_done: row.stages_done,
             current_stage: row.current_stage.as_ref().map(ToString::to_string),
             fault: row.fault.as_ref().map(FaultDto::from),
+            started_by: row.started_by.clone(),
+            // What is noted of a paused run means nothing until it goes on.
+            wakes_at: row.wakes_at.filter(|_| row.status != Status::Paused).map(moment),
         }
     }
 }
@@ -150,6 +155,7 @@ impl From<&ArtifactRow> for ArtifactDto {
             version: row.version,
             current: row.current,
             attempt: row.attempt,
+            edited_by: row.edited_by.clone(),
             media_type: row.media_type.clone(),
             size_bytes: row.size_bytes,
             digest: row.digest.to_string(),

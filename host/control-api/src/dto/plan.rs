@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{ArtifactSpecDto, CostDto, PluginRefDto};
+use super::{ArtifactSpecDto, CostDto, GateDto, PluginRefDto, RetryPolicyDto};
 
 /// Why a run does not carry out the mode that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -77,17 +77,12 @@ pub struct PlannedStageDto {
     pub makes: Vec<ArtifactSpecDto>,
     /// The gate after it; null if there is none.
     pub gate: Option<GateDto>,
+    /// What happens when an attempt fails.
+    pub retry: RetryPolicyDto,
     /// What one attempt may use up.
     pub limits: LimitsDto,
     /// Who answers its questions.
     pub model: ModelChoiceDto,
-}
-
-/// A stop after a stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct GateDto {
-    /// What the reviewer is asked; null for the usual question.
-    pub question: Option<String>,
 }
 
 /// What one attempt at a stage may use up.

@@ -27,13 +27,15 @@ pub struct ProfileSummaryDto {
 }
 
 /// A profile with its text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProfileDto {
     /// What a list shows of it.
     #[serde(flatten)]
     pub summary: ProfileSummaryDto,
     /// The YAML text.
     pub text: String,
+    /// What a run of it would be bound to now, without overrides; null for a profile that cannot be started.
+    pub plan: Option<PlanDto>,
 }
 
 /// What a run would be started with.

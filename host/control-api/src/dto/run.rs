@@ -183,8 +183,13 @@ pub struct RunSummaryDto {
     pub stages_done: u32,
     /// The stage that it is at.
     pub current_stage: Option<String>,
-    /// Why it failed.
+    /// Why it failed, or why it paused when its retries were spent.
     pub fault: Option<FaultDto>,
+    /// Who started it, if they said so.
+    pub started_by: Option<String>,
+    /// When something next happens by itself (RFC 3339): an attempt after a failure, a deadline or a reminder. Null: it
+    /// waits for somebody, or is at work.
+    pub wakes_at: Option<String>,
 }
 
 /// A run with everything but its texts.
@@ -266,6 +271,10 @@ pub struct StageDto {
     pub summary: Option<String>,
     /// Why its last attempt failed.
     pub fault: Option<FaultDto>,
+    /// When it is tried again (RFC 3339), if its last attempt failed and the next one waits.
+    pub retry_at: Option<String>,
+    /// What a reviewer wants changed, until the stage is done again.
+    pub feedback: Option<String>,
     /// When its first attempt began (RFC 3339).
     pub first_started_at: Option<String>,
     /// When its last attempt began (RFC 3339).
@@ -289,8 +298,10 @@ pub struct ArtifactDto {
     pub version: u32,
     /// Whether it is the version that later stages read.
     pub current: bool,
-    /// The attempt that made it.
+    /// The attempt that made it, or whose result was edited.
     pub attempt: u32,
+    /// The reviewer who put it in place of the stage's own; null: the stage made it.
+    pub edited_by: Option<String>,
     /// Its media type.
     pub media_type: String,
     /// Size of its text, in bytes.

@@ -32,6 +32,7 @@ impl From<&engine::Error> for Problem {
             },
             engine::Error::Model(error) => Problem::from(error),
             engine::Error::Plugin(error) => Problem::from(error),
+            engine::Error::Archive(error) => Problem::from(error),
             engine::Error::ShuttingDown => Problem::new(Code::ShuttingDown, said),
             engine::Error::Store(error) => Problem::from(error),
         }
@@ -80,6 +81,21 @@ impl From<&PluginError> for Problem {
             }
             PluginError::Io { .. } => Problem::hidden(Code::Internal, error.to_string()),
         }
+    }
+}
+
+impl From<&store::ArchiveError> for Problem {
+    fn from(error: &store::ArchiveError) -> Self {
+        use store::ArchiveError as Cause;
+        let code = match error {
+            Cause::Bad { .. } => Code::ArchiveInvalid,
+            Cause::RunExists(_) => Code::RunExists,
+            Cause::RunActive { .. } => Code::RunActive,
+            // Nothing that a client asks for restores a folder.
+            Cause::FolderNotEmpty(_) => Code::Internal,
+            Cause::Store(error) => return Problem::from(error),
+        };
+        Problem::new(code, error.to_string())
     }
 }
 

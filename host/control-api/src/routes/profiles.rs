@@ -20,7 +20,7 @@ pub(crate) async fn list_profiles(
     Ok(Json(ListDto::whole(profiles.iter().map(ProfileSummaryDto::from).collect())))
 }
 
-/// Shows a profile with its text.
+/// Shows a profile with its text and what a run of it would do.
 #[utoipa::path(
     get, path = "/api/v2/workflow-profiles/{mode}", operation_id = "show_profile", tag = "profiles",
     params(("mode" = String, Path, description = "Name of a profile")),
@@ -31,11 +31,17 @@ pub(crate) async fn show_profile(
     InPath(mode): InPath<Mode>,
 ) -> Result<Json<ProfileDto>, Problem> {
     let wanted = mode.clone();
-    let find = move |engine: &engine::Engine| engine.profiles().find(&wanted).map(ProfileDto::from);
+    let find = move |engine: &engine::Engine| engine.profiles().find(&wanted).cloned();
     let found = state.off_the_loop(find).await?;
-    found
-        .map(Json)
-        .ok_or_else(|| Problem::new(Code::ProfileUnknown, format!("no profile `{mode}`")))
+    let profile =
+        found.ok_or_else(|| Problem::new(Code::ProfileUnknown, format!("no profile `{mode}`")))?;
+    let resolved = match state.engine.preview(mode.as_str(), None, None).await {
+        Ok(resolved) => Some(resolved),
+        // The problems of the file are part of its summary.
+        Err(engine::Error::Invalid(_)) => None,
+        Err(other) => return Err(other.into()),
+    };
+    Ok(Json(ProfileDto::new(&profile, resolved.as_ref())))
 }
 
 /// Says what a mode with these overrides would mean at this moment. Starts nothing.

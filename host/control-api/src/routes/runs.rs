@@ -2,6 +2,7 @@
 mod artifact;
 mod artifacts;
 mod cancel;
+mod diff;
 mod events;
 mod list;
 mod llm_calls;
@@ -22,13 +23,12 @@ use engine::Engine;
 use store::RunRow;
 
 use crate::dto::{CommandRequest, CommandedDto, RunStatusDto};
-use crate::routes::NAMELESS_ACTOR;
 use crate::{Code, Problem};
 
 // The macro behind `routes!` looks for what the attribute on a handler made beside it, so all of it is taken over.
 pub(crate) use {
-    artifact::*, artifacts::*, cancel::*, events::*, list::*, llm_calls::*, pause::*, prompt::*,
-    resume::*, retry::*, show::*, start::*, timeline::*, variables::*,
+    artifact::*, artifacts::*, cancel::*, diff::*, events::*, list::*, llm_calls::*, pause::*,
+    prompt::*, resume::*, retry::*, show::*, start::*, timeline::*, variables::*,
 };
 
 /// The row of a run that has to exist.
@@ -52,10 +52,6 @@ pub(crate) async fn created_of(engine: &Engine, run: &RunId) -> Result<Arc<Creat
 
 pub(crate) fn commanded(run: &RunId, status: domain::run::Status) -> CommandedDto {
     CommandedDto { run_id: run.to_string(), status: RunStatusDto::from(status) }
-}
-
-fn actor_of(actor: Option<String>) -> String {
-    actor.unwrap_or_else(|| NAMELESS_ACTOR.to_owned())
 }
 
 /// The reason, under either of its names.

@@ -55,6 +55,11 @@ pub(crate) async fn show_metrics(State(state): State<ApiState>) -> Result<Respon
 }
 
 async fn check_store(state: &ApiState) -> CheckDto {
+    // The log has where and what.
+    if state.engine.store().damage().is_some() {
+        let detail = "the database is damaged, and nothing is written any more: restore a backup";
+        return CheckDto { ok: false, detail: detail.to_owned() };
+    }
     match state.engine.store().active_runs().await {
         Ok(active) => {
             CheckDto { ok: true, detail: format!("{} runs are queued or running", active.len()) }

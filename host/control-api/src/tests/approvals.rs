@@ -65,19 +65,24 @@ async fn a_decision_on_other_content_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn edits_are_refused_clearly_and_with_all_other_problems() {
+async fn everything_that_is_wrong_with_a_decision_is_reported_together() {
     let host = Host::start().await;
     let run = host.begin("gated").await;
     let approval = host.open_approval(&run).await;
-    let decision = json!({"actor": "ada", "edits": {"first.md": "x"}, "content_hash": "md5:1"});
-    let body = host.post(&of(&approval, "/grant"), decision).await.refused(400, "request_invalid");
-    let pointers: Vec<&str> = body["problems"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|p| p["pointer"].as_str().unwrap())
-        .collect();
-    assert_eq!(pointers, ["/edits", "/content_hash"]);
+    let edits = json!([{"name": "first.md", "body": "x"}]);
+    let decision = json!({"comment": " ", "edits": edits, "content_hash": "md5:1"});
+    for (verdict, expected) in [
+        ("/reject", vec!["/content_hash", "/actor", "/edits"]),
+        ("/revise", vec!["/content_hash", "/actor", "/comment", "/edits"]),
+        ("/grant", vec!["/content_hash", "/actor"]),
+    ] {
+        let answer = host.post(&of(&approval, verdict), decision.clone()).await;
+        let body = answer.refused(400, "request_invalid");
+        assert_eq!(host.pointers(&body), expected, "{verdict}");
+    }
+    let unknown = json!({"actor": "ada", "edits": [{"name": "first.md", "text": "x"}]});
+    let body = host.post(&of(&approval, "/grant"), unknown).await.refused(400, "request_invalid");
+    assert_eq!(host.pointers(&body), ["/edits/0/text"]);
     assert_eq!(host.open_approval(&run).await, approval);
 }
 

@@ -143,3 +143,19 @@ async fn the_budget_of_the_day_stops_chats() {
     let answer = host.post("/api/chat", json!({"message": "what do bees eat"})).await;
     answer.refused(409, "budget_exhausted");
 }
+
+#[tokio::test]
+async fn a_question_about_a_budget_has_nothing_to_revise_edit_or_ask_next() {
+    let host = Host::start().await;
+    let run = thrifty(&host).await;
+    let approval = host.open_approval(&run).await;
+    let path = format!("/api/v2/approvals/{}", approval["approval_id"].as_str().unwrap());
+    let wish = json!({"actor": "ada", "comment": "shorter"});
+    host.post(&format!("{path}/revise"), wish).await.refused(409, "gate_without_content");
+    let edit = json!({"actor": "ada", "edits": [{"name": "first.md", "body": "x"}]});
+    host.post(&format!("{path}/grant"), edit).await.refused(409, "gate_without_content");
+    let shown = host.get(&path).await.json();
+    assert_eq!(shown["status"], "pending");
+    assert_eq!((&shown["next"], &shown["previous"]), (&Value::Null, &json!([])));
+    assert_eq!((&shown["reviewers"], &shown["grants_needed"]), (&json!([]), &json!(1)));
+}

@@ -34,6 +34,8 @@ async fn every_path_that_clients_know_is_described() {
     GET /api/v2/approvals/{approval_id}
     POST /api/v2/approvals/{approval_id}/grant
     POST /api/v2/approvals/{approval_id}/reject
+    POST /api/v2/approvals/{approval_id}/revise
+    GET /api/v2/backup
     DELETE /api/v2/llm-cache
     GET /api/v2/llm-cache
     GET /api/v2/llm-calls
@@ -49,11 +51,15 @@ async fn every_path_that_clients_know_is_described() {
     GET /api/v2/workflow-profiles/{mode}
     GET /api/v2/workflow-runs
     POST /api/v2/workflow-runs
+    POST /api/v2/workflow-runs/import
+    POST /api/v2/workflow-runs/prune
     GET /api/v2/workflow-runs/{run_id}
     GET /api/v2/workflow-runs/{run_id}/artifacts
     GET /api/v2/workflow-runs/{run_id}/artifacts/{stage}/{name}
+    GET /api/v2/workflow-runs/{run_id}/artifacts/{stage}/{name}/diff
     POST /api/v2/workflow-runs/{run_id}/cancel
     GET /api/v2/workflow-runs/{run_id}/events
+    GET /api/v2/workflow-runs/{run_id}/export
     GET /api/v2/workflow-runs/{run_id}/llm-calls
     POST /api/v2/workflow-runs/{run_id}/pause
     POST /api/v2/workflow-runs/{run_id}/resume
@@ -72,7 +78,9 @@ async fn every_described_operation_exists() {
     for (method, path) in operations(&description) {
         let request = Request::builder().method(method.as_str()).uri(path.replace(['{', '}'], "x"));
         let answer = host.send(request.body(Body::empty()).unwrap()).await;
-        let routed = !answer.text().contains("route_unknown") && answer.status != 405;
+        // What is answered well may be no text.
+        let routed = answer.status.is_success()
+            || (!answer.text().contains("route_unknown") && answer.status != 405);
         assert!(routed, "{method} {path}: {}", answer.text());
     }
 }
@@ -156,7 +164,7 @@ async fn profiles_are_listed_shown_and_previewed() {
         json!({"mode": "gated", "stage_overrides": {"first": {"settings": {"depth": "deep"}}}});
     let preview = host.post("/api/v2/workflow-profiles/preview", ask).await.json();
     assert_eq!(preview["stages"][0]["settings"], json!({"depth": "deep"}));
-    assert_eq!(preview["stages"][0]["gate"], json!({"question": null}));
+    assert_eq!(preview["stages"][0]["gate"]["question"], Value::Null);
     assert_eq!(preview["stages"][1]["gate"], Value::Null);
     assert!(preview["stages"][0]["plugin"]["digest"].as_str().unwrap().starts_with("sha256:"));
     assert!(preview["warnings"].is_array());

@@ -18,6 +18,8 @@ pub(super) struct Stages {
     pub(super) room: Semaphore,
     /// Stages fail.
     pub(super) broken: AtomicBool,
+    /// Prompts cannot be built.
+    pub(super) unbuildable: AtomicBool,
     /// Prompts bring the host's own code down.
     pub(super) panicking: AtomicBool,
 }
@@ -28,6 +30,7 @@ impl Stages {
         Self {
             room: Semaphore::new(Semaphore::MAX_PERMITS),
             broken: AtomicBool::new(false),
+            unbuildable: AtomicBool::new(false),
             panicking: AtomicBool::new(false),
         }
     }
@@ -40,8 +43,7 @@ impl Stages {
     async fn outcome(&self, job: &StageJob, models: &dyn ModelPort) -> Result<StageOutput, Fault> {
         self.room.acquire().await.unwrap().forget();
         if self.broken.load(Ordering::SeqCst) {
-            let kind = FaultKind::BadInput { code: "no_topic".to_owned() };
-            return Err(Fault { kind, message: "the request names no topic\nsay one".to_owned() });
+            return Err(no_topic());
         }
         let answer = models.ask(question(job)).await.map_err(|error| match error {
             AskError::Model(error) => {
@@ -65,8 +67,21 @@ impl Stages {
     }
 }
 
+fn no_topic() -> Fault {
+    let kind = FaultKind::BadInput { code: "no_topic".to_owned() };
+    Fault { kind, message: "the request names no topic\nsay one".to_owned() }
+}
+
 fn question(job: &StageJob) -> ModelRequest {
-    let content = format!("# Task\n\nWrite about {}.", job.context.request_text);
+    let mut content = format!("# Task\n\nWrite about {}.", job.context.request_text);
+    if job.context.request_text.contains("quote") {
+        for earlier in &job.context.artifacts {
+            content.push_str(&format!("\n\nQuote: {}", earlier.artifact.body));
+        }
+    }
+    if let Some(revision) = &job.context.revision {
+        content.push_str(&format!("\n\n# Feedback\n\n{}", revision.feedback));
+    }
     let options = ModelOptions { max_tokens: Some(800), ..ModelOptions::default() };
     let label = Some(job.context.stage_key.to_string());
     ModelRequest { messages: vec![Message { role: Role::User, content }], options, label }
@@ -82,7 +97,8 @@ impl StageRunner for Stages {
 
     fn build_prompt(&self, job: StageJob) -> BoxFuture<'_, Result<ModelRequest, Fault>> {
         assert!(!self.panicking.load(Ordering::SeqCst), "a secret detail of the host");
-        Box::pin(async move { Ok(question(&job)) })
+        let is_unbuildable = self.unbuildable.load(Ordering::SeqCst);
+        Box::pin(async move { if is_unbuildable { Err(no_topic()) } else { Ok(question(&job)) } })
     }
 }
 
@@ -109,6 +125,14 @@ impl PluginCatalog for Stages {
     }
 
     fn pin(&self, _: &Digest) -> Result<(), PluginError> {
+        Ok(())
+    }
+
+    fn read(&self, digest: &Digest) -> Result<Vec<u8>, PluginError> {
+        Err(PluginError::Unknown { asked: digest.to_string(), known: Vec::new() })
+    }
+
+    fn keep(&self, _: &Digest, _: &[u8]) -> Result<(), PluginError> {
         Ok(())
     }
 }

@@ -19,29 +19,8 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::stages::Stages;
+use super::workflows::WORKFLOWS;
 use crate::{Access, ApiState, router};
-
-/// Two stages, with a gate after the first.
-const GATED: &str = r#"
-profile: gated
-title: Gated
-description: Two stages with a gate between them.
-version: "1"
-stages:
-  - { key: first, title: First, plugin: first, gate: required }
-  - { key: second, title: Second, plugin: second, gate: none }
-"#;
-
-/// Two stages without a gate.
-const STRAIGHT: &str = r#"
-profile: straight
-title: Straight
-description: Two stages.
-version: "1"
-stages:
-  - { key: first, title: First, plugin: first, gate: none }
-  - { key: second, title: Second, plugin: second, gate: none }
-"#;
 
 /// Longest time that a test waits for an event that has to come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,6 +29,7 @@ pub(super) struct Host {
     pub(super) engine: Engine,
     pub(super) stages: Arc<Stages>,
     pub(super) router: Router,
+    pub(super) clock: Clock,
     _folder: TempDir,
 }
 
@@ -72,9 +52,11 @@ impl Host {
         let folder = TempDir::new().unwrap();
         let profiles = folder.path().join("profiles");
         std::fs::create_dir(&profiles).unwrap();
-        std::fs::write(profiles.join("gated.yaml"), GATED).unwrap();
-        std::fs::write(profiles.join("straight.yaml"), STRAIGHT).unwrap();
+        for (name, text) in WORKFLOWS {
+            std::fs::write(profiles.join(format!("{name}.yaml")), text).unwrap();
+        }
         let stages = Arc::new(stages);
+        let clock = Clock::manual(Timestamp::from_unix_ms(1_750_000_000_000));
         let default_provider = provider.name.clone();
         let config = gateway::Config { providers: vec![provider], ..gateway::Config::default() };
         let parts = Parts {
@@ -83,10 +65,10 @@ impl Host {
             runner: stages.clone(),
             catalog: stages.clone(),
             profile_folders: vec![profiles],
-            clock: Clock::manual(Timestamp::from_unix_ms(1_750_000_000_000)),
+            clock: clock.clone(),
         };
         let settings = Settings {
-            groups: Default::default(),
+            groups: [("editors".to_owned(), vec!["bob".to_owned(), "cleo".to_owned()])].into(),
             webhooks: Default::default(),
             attempt_count_max: 8,
             shutdown_grace: Duration::ZERO,
@@ -100,7 +82,7 @@ impl Host {
         let metrics = || "stagewright_tests 1\n".to_owned();
         let state = ApiState::new(engine.clone(), access).with_metrics(Arc::new(metrics));
         let router = router(state);
-        Host { engine, stages, router, _folder: folder }
+        Host { engine, stages, router, clock, _folder: folder }
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
@@ -183,6 +165,29 @@ impl Host {
             }
         };
         tokio::time::timeout(PATIENCE, arrived).await.expect("the run settles")
+    }
+
+    /// Where in the body the problems are.
+    pub(super) fn pointers<'a>(&self, problem: &'a Value) -> Vec<&'a str> {
+        let problems = problem["problems"].as_array().unwrap().iter();
+        problems.map(|problem| problem["pointer"].as_str().unwrap_or_default()).collect()
+    }
+
+    /// Waits until this approval's question is asked after that one's.
+    pub(super) async fn next_approval(&self, run: &str, before: &Value) -> Value {
+        let id = run.parse().unwrap();
+        let mut watching = self.engine.subscribe(&id);
+        let asked = async {
+            loop {
+                let shown = self.get(&format!("/api/v2/workflow-runs/{run}")).await.json();
+                let open = &shown["pending_approval"];
+                if !open.is_null() && open["approval_id"] != before["approval_id"] {
+                    return open.clone();
+                }
+                while !matches!(watching.next().await, Some(Live::Appended | Live::Lagged)) {}
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.expect("the next question is asked")
     }
 
     /// The question that waits for a person.

@@ -1,12 +1,19 @@
 //! The state machine from outside: commands in, a place or a refusal out.
 mod budgets;
+mod gates;
+mod retries;
+mod table;
 mod walk;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::fault::FaultKind;
-use crate::plan::{Gate, ModelChoice, OnBudgetExceeded, PinnedPlugin, PlannedStage, RetryPolicy};
+use crate::plan::{
+    DeadlineOutcome, Gate, GateDeadline, GatePolicy, ModelChoice, OnBudgetExceeded, PinnedPlugin,
+    PlannedStage, Reminder, RetryOn, RetryPolicy, Reviewer, SelfApproval, WhenSpent,
+};
 use crate::stage::Belonging;
 use crate::{CallId, Json, Limits};
 
@@ -41,13 +48,53 @@ fn stage(number: usize, gate: Option<Gate>) -> PlannedStage {
     }
 }
 
-/// A run whose stages are written as letters: `g` with a gate after it, `-` without.
+fn gate(policy: GatePolicy) -> Gate {
+    Gate { question: None, policy }
+}
+
+/// Two people of the board grant; Carl joins them after an hour; everybody is reminded twice.
+fn board() -> GatePolicy {
+    GatePolicy {
+        grant_count: 2,
+        reviewers: vec![Reviewer::Actor("anna".into()), Reviewer::Actor("bob".into())],
+        deadline: Some(GateDeadline {
+            after: Duration::from_secs(3_600),
+            outcome: DeadlineOutcome::Escalate { to: vec![Reviewer::Actor("carl".into())] },
+        }),
+        reminder: Some(Reminder {
+            webhook: "desk".into(),
+            after: Duration::from_secs(60),
+            every: Some(Duration::from_secs(600)),
+            count_max: 2,
+        }),
+        ..GatePolicy::default()
+    }
+}
+
+/// Tried twice, and then the run pauses.
+fn twice() -> RetryPolicy {
+    RetryPolicy {
+        attempt_count_max: 2,
+        on: RetryOn::Codes(vec![FaultKind::Trap.code().into()]),
+        when_spent: WhenSpent::Pause,
+        ..RetryPolicy::NONE
+    }
+}
+
+/// A run whose stages are written as letters: `g` with a gate after it, `b` with a gate for the board, `r` without a
+/// gate and tried twice, `-` with nothing of it.
 fn run(stages: &str) -> Run {
-    let stages = stages
-        .chars()
-        .enumerate()
-        .map(|(number, letter)| stage(number, (letter == 'g').then(Gate::default)))
-        .collect();
+    let planned = |(number, letter)| match letter {
+        'g' => stage(number, Some(Gate::default())),
+        'b' => stage(number, Some(gate(board()))),
+        'r' => PlannedStage { retry: twice(), ..stage(number, None) },
+        '-' => stage(number, None),
+        other => panic!("no stage is written `{other}`"),
+    };
+    run_of(stages.chars().enumerate().map(planned).collect(), None)
+}
+
+fn run_of(stages: Vec<PlannedStage>, started_by: Option<&str>) -> Run {
     let mode: crate::Mode = "test".parse().unwrap();
     let plan = Plan {
         requested_mode: mode.clone(),
@@ -68,14 +115,14 @@ fn run(stages: &str) -> Run {
         belonging: Belonging::default(),
         plan,
         variables: Vec::new(),
-        started_by: None,
+        started_by: started_by.map(str::to_owned),
     };
     Run::create(format!("run_{:032x}", 1).parse().unwrap(), Arc::new(created))
 }
 
 fn result() -> StageResult {
     StageResult {
-        artifacts: Vec::new(),
+        artifacts: vec![artifact('c')],
         data: hex('d'),
         summary: String::new(),
         variables: Vec::new(),
@@ -108,14 +155,55 @@ fn fail(stage: u16, attempt: u32) -> Command {
 }
 
 fn decide(number: u32, verdict: Verdict) -> Command {
+    decided_by("anna", number, verdict)
+}
+
+fn decided_by(actor: &str, number: u32, verdict: Verdict) -> Command {
     Command::DecideGate {
         approval: approval(number),
         verdict,
-        decision: Decision { actor: "anna".into(), comment: None },
+        decision: Decision { actor: actor.into(), comment: None },
         groups: Vec::new(),
         content_hash: None,
         edit: None,
     }
+}
+
+fn revised_by(actor: &str, number: u32, words: &str) -> Command {
+    Command::DecideGate {
+        approval: approval(number),
+        verdict: Verdict::Revised,
+        decision: Decision { actor: actor.into(), comment: Some(words.into()) },
+        groups: Vec::new(),
+        content_hash: None,
+        edit: None,
+    }
+}
+
+/// A grant of a text that the reviewer has changed into this one; they had looked at that one, if at any.
+fn edited_by(actor: &str, number: u32, seen: Option<char>, text: char) -> Command {
+    Command::DecideGate {
+        approval: approval(number),
+        verdict: Verdict::Granted,
+        decision: Decision { actor: actor.into(), comment: None },
+        groups: Vec::new(),
+        content_hash: seen.map(hex),
+        edit: Some(Edit { artifacts: vec![artifact(text)], content_hash: hex(text) }),
+    }
+}
+
+/// The one artifact of every stage, with this text.
+fn artifact(text: char) -> ArtifactRef {
+    ArtifactRef {
+        name: "text.md".parse().unwrap(),
+        media_type: "text/markdown".into(),
+        digest: hex(text),
+        size_bytes: 1,
+    }
+}
+
+fn pass_time(ms: i64) -> Command {
+    Command::PassTime { now: Timestamp::from_unix_ms(NOON.as_unix_ms() + ms) }
 }
 
 fn grant(number: u32) -> Command {
@@ -142,6 +230,33 @@ fn retry(from: Option<u16>) -> Command {
     Command::Retry { from: from.map(StageIdx), actor: "anna".into() }
 }
 
+/// The run after commands that are all accepted, and replayed from its events.
+#[track_caller]
+fn carried_on(mut run: Run, commands: impl IntoIterator<Item = Command>) -> Run {
+    let mut log = vec![Event::RunCreated(Arc::clone(&run.created))];
+    for command in commands {
+        match give(&mut run, command.clone()) {
+            Ok(events) => log.extend(events),
+            Err(refusal) => panic!("{command:?} was refused: {refusal}"),
+        }
+    }
+    assert_eq!(Run::replay(run.id.clone(), &log).as_ref(), Some(&run));
+    run
+}
+
+/// Where a command leads, or why it does not.
+fn outcome(run: &mut Run, command: Command) -> String {
+    match give(run, command) {
+        Ok(events) if events.is_empty() => format!("{} (nothing recorded)", where_is(run)),
+        Ok(_) => where_is(run),
+        Err(refusal) => format!("refused: {refusal}"),
+    }
+}
+
+fn kinds(events: &[Event]) -> Vec<&'static str> {
+    events.iter().map(Event::kind).collect()
+}
+
 fn give(run: &mut Run, command: Command) -> Result<Vec<Event>, Refusal> {
     let events = run.decide(command)?;
     events.iter().for_each(|event| run.apply(event));
@@ -149,8 +264,12 @@ fn give(run: &mut Run, command: Command) -> Result<Vec<Event>, Refusal> {
 }
 
 fn gate_words(gate: &OpenGate) -> String {
+    let granted: Vec<&str> = gate.grants.iter().map(|grant| grant.actor.as_str()).collect();
     match &gate.subject {
-        GateSubject::Result => format!("gate after {}", gate.stage.0),
+        GateSubject::Result if granted.is_empty() => format!("gate after {}", gate.stage.0),
+        GateSubject::Result => {
+            format!("gate after {}, granted by {}", gate.stage.0, granted.join(" and "))
+        }
         GateSubject::Budget { attempt, .. } => {
             format!("budget gate in {} attempt {attempt}", gate.stage.0)
         }
@@ -191,18 +310,19 @@ fn where_is(run: &Run) -> String {
 /// Gives commands in turn; all but the last must be accepted.
 #[track_caller]
 fn check(stages: &str, commands: impl IntoIterator<Item = Command>, expected: &str) {
-    let mut run = run(stages);
-    let mut outcome = where_is(&run);
-    let mut commands = commands.into_iter().peekable();
-    while let Some(command) = commands.next() {
-        outcome = match give(&mut run, command.clone()) {
-            Ok(events) if events.is_empty() => format!("{} (nothing recorded)", where_is(&run)),
-            Ok(_) => where_is(&run),
-            Err(refusal) if commands.peek().is_none() => format!("refused: {refusal}"),
-            Err(refusal) => panic!("{command:?} was refused: {refusal}"),
-        };
-    }
-    assert_eq!(outcome, expected);
+    check_run(run(stages), commands, expected);
+}
+
+#[track_caller]
+fn check_run(run: Run, commands: impl IntoIterator<Item = Command>, expected: &str) {
+    let mut commands: Vec<Command> = commands.into_iter().collect();
+    let last = commands.pop();
+    let mut run = carried_on(run, commands);
+    let found = match last {
+        Some(last) => outcome(&mut run, last),
+        None => where_is(&run),
+    };
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What may be used up in a day (UTC), by runs and chats together.
 //!
-//! What was used is read from the store once, when the host starts; from then on it is counted here, because one process
-//! owns a data folder and all its calls come by. What open calls may still use is held until their records are durable,
+//! What was used is read from the store when the host starts, and when another day begins; from then on it is counted here,
+//! because one process owns a data folder and all its calls come by. Whichever way the clock is set, the day that it shows
+//! has what its records say. What open calls may still use is held until their records are durable,
 //! so that calls at the same time do not go over a budget together. A call that would fit if the open ones used less than
 //! was held waits for them.
 //!
@@ -24,10 +25,13 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Counts what days use.
 pub(crate) struct DayLedger {
+    store: Store,
     budgets: DayBudgets,
     state: Mutex<State>,
     /// Something that was held is free again.
     released: Notify,
+    /// Held by whoever reads what another day has used.
+    turning: tokio::sync::Mutex<()>,
 }
 
 struct State {
@@ -37,6 +41,8 @@ struct State {
     held: Scoped,
     /// What the log was told of this day.
     warned: HashSet<(BudgetScope, BudgetUnit)>,
+    /// What was used of another day while its records are read. Some of it may be in both: rather too much than too little.
+    meanwhile: Option<Scoped>,
 }
 
 /// An amount of all providers together, and of each.
@@ -87,16 +93,56 @@ impl DayLedger {
         budgets: DayBudgets,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let mut used = Scoped::default();
-        if !is_unbounded(&budgets) {
-            used.all = amount(store.spent_in_day(now, None).await?);
-            for name in budgets.by_provider.keys() {
-                let spent = store.spent_in_day(now, Some(name)).await?;
-                used.by_provider.insert(name.clone(), amount(spent));
+        let used = match is_unbounded(&budgets) {
+            true => Scoped::default(),
+            false => Scoped::read(store, &budgets, now).await?,
+        };
+        let state = State {
+            day: day(now),
+            used,
+            held: Scoped::default(),
+            warned: HashSet::new(),
+            meanwhile: None,
+        };
+        Ok(Self {
+            store: store.clone(),
+            budgets,
+            state: Mutex::new(state),
+            released: Notify::new(),
+            turning: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Goes to the day of a time, be it a later or an earlier one, with what its records say.
+    pub(crate) async fn turn_to(&self, now: Timestamp) {
+        let today = day(now);
+        if self.is_unbounded() || self.locked().day == today {
+            return;
+        }
+        let _turning = self.turning.lock().await;
+        {
+            let mut state = self.locked();
+            if state.day == today {
+                return;
+            }
+            state.meanwhile = Some(Scoped::default());
+        }
+        let read = Scoped::read(&self.store, &self.budgets, now).await;
+        let mut state = self.locked();
+        let meanwhile = state.meanwhile.take().unwrap_or_default();
+        match read {
+            Ok(used) => {
+                state.day = today;
+                state.used = used;
+                let by_provider: Vec<_> = meanwhile.by_provider.into_iter().collect();
+                state.used.change(&meanwhile.all, &by_provider, Amount::plus);
+                state.warned.clear();
+            }
+            // The bounds of the day before hold until the records can be read.
+            Err(error) => {
+                tracing::error!(%error, "what the day has used could not be read; trying again");
             }
         }
-        let state = State { day: day(now), used, held: Scoped::default(), warned: HashSet::new() };
-        Ok(Self { budgets, state: Mutex::new(state), released: Notify::new() })
     }
 
     /// Whether there is nothing to look at.
@@ -117,7 +163,8 @@ impl DayLedger {
                 tokio::pin!(released);
                 // From here on nothing that is released is missed.
                 released.as_mut().enable();
-                match self.try_hold(ask, now()) {
+                self.turn_to(now()).await;
+                match self.try_hold(ask) {
                     Ok(held) => return Ok(held),
                     Err(NotHeld::Refused(refused)) => return Err(refused),
                     Err(NotHeld::Busy(_)) => released.await,
@@ -126,14 +173,14 @@ impl DayLedger {
         };
         match tokio::time::timeout(time_max, waiting).await {
             Ok(outcome) => outcome,
-            Err(_) => self.try_hold(ask, now()).map_err(|not_held| match not_held {
+            Err(_) => self.try_hold(ask).map_err(|not_held| match not_held {
                 NotHeld::Refused(refused) | NotHeld::Busy(refused) => refused,
             }),
         }
     }
 
-    fn try_hold(self: &Arc<Self>, ask: &DayAsk<'_>, now: Timestamp) -> Result<Held, NotHeld> {
-        let mut state = self.state(now);
+    fn try_hold(self: &Arc<Self>, ask: &DayAsk<'_>) -> Result<Held, NotHeld> {
+        let mut state = self.locked();
         let bounds_of = |route: &Route| self.bounds(&state, &route.provider, ask.grants);
         let is_bound = |(route, quote): &(Route, Quote)| {
             bounds_of(route).iter().any(|bound| bound.room(quote, 0) != Ok(u64::MAX))
@@ -181,7 +228,10 @@ impl DayLedger {
         let Some(percent) = self.budgets.warn_percent.filter(|_| !self.is_unbounded()) else {
             return Vec::new();
         };
-        let state = self.state(now);
+        let state = self.locked();
+        if state.day != day(now) {
+            return Vec::new();
+        }
         let bounds = self.bounds(&state, provider, grants);
         let nearly_used = bounds.into_iter().filter(|bound| bound.is_nearly_used(percent));
         nearly_used.map(|bound| bound.bound).collect()
@@ -190,11 +240,15 @@ impl DayLedger {
     /// Counts what a call used, and says so in the log where a budget gets nearly used up by it.
     pub(crate) fn count(&self, answer: &CallAnswered) {
         let used = Amount::of_call(answer);
-        let mut state = self.state(answer.at);
-        if day(answer.at) < state.day {
+        let mut state = self.locked();
+        let by_provider = [(answer.provider.clone(), used)];
+        if day(answer.at) != state.day {
+            // Whoever turns to that day reads it from the records.
+            if let Some(meanwhile) = &mut state.meanwhile {
+                meanwhile.change(&used, &by_provider, Amount::plus);
+            }
             return;
         }
-        let by_provider = [(answer.provider.clone(), used)];
         state.used.change(&used, &by_provider, Amount::plus);
         let Some(percent) = self.budgets.warn_percent else { return };
         for bound in self.bounds(&state, &answer.provider, &[]) {
@@ -229,18 +283,6 @@ impl DayLedger {
         bounds
     }
 
-    /// The state of today. A clock that was set back stays in the later day.
-    fn state(&self, now: Timestamp) -> MutexGuard<'_, State> {
-        let mut state = self.locked();
-        let today = day(now);
-        if today > state.day {
-            state.day = today;
-            state.used = Scoped::default();
-            state.warned.clear();
-        }
-        state
-    }
-
     fn locked(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -271,6 +313,17 @@ impl Drop for Hold {
 }
 
 impl Scoped {
+    /// What the records of the day of a time say.
+    async fn read(store: &Store, budgets: &DayBudgets, at: Timestamp) -> Result<Self, Error> {
+        let mut used =
+            Scoped { all: amount(store.spent_in_day(at, None).await?), ..Self::default() };
+        for name in budgets.by_provider.keys() {
+            let spent = store.spent_in_day(at, Some(name)).await?;
+            used.by_provider.insert(name.clone(), amount(spent));
+        }
+        Ok(used)
+    }
+
     fn of(&self, scope: &BudgetScope) -> Amount {
         match scope {
             BudgetScope::Day => self.all,

@@ -219,3 +219,27 @@ async fn what_a_canceled_chat_held_is_free_again() {
     server.release();
     host.engine.chat_whole(short("bees")).await.unwrap();
 }
+
+#[tokio::test]
+async fn whichever_way_the_clock_jumps_a_day_has_what_its_records_say() {
+    let setup = Setup { budgets: all(tokens(150)), ..Setup::scripted() };
+    let host = Host::start_with(setup, &[]).await;
+    let long = "What do bees need on a balcony in spring? ".repeat(4);
+    host.engine.chat_whole(chat(&long)).await.unwrap();
+    exhausted(host.engine.chat_whole(chat(&long)).await);
+
+    // A year ahead by mistake, and corrected: neither day forgets what it has used.
+    let year = Duration::from_secs(365 * 24 * 3_600);
+    host.clock.advance(year);
+    host.engine.chat_whole(chat(&long)).await.unwrap();
+    exhausted(host.engine.chat_whole(chat(&long)).await);
+    host.clock.set_back(year);
+    exhausted(host.engine.chat_whole(chat(&long)).await);
+
+    // A machine that starts long ago and learns what time it is.
+    host.clock.set_back(year);
+    let host = host.restart().await;
+    host.clock.advance(year);
+    exhausted(host.engine.chat_whole(chat(&long)).await);
+    assert_eq!(host.calls().await.len(), 2);
+}

@@ -1,9 +1,10 @@
 //! Questions to models: kept once, given back, never asked twice.
 use domain::run::Status;
 use insta::assert_snapshot;
+use model_server::ModelServer;
 use store::{CallFilter, CallStatus, Page};
 
-use super::support::{Behavior, Host, STRAIGHT};
+use super::support::{Behavior, Host, STRAIGHT, Setup};
 
 async fn calls(host: &Host, run: &domain::RunId) -> Vec<(u32, CallStatus)> {
     let filter = CallFilter { run: Some(run.clone()), ..CallFilter::default() };
@@ -76,4 +77,34 @@ async fn a_stage_may_ask_only_as_often_as_its_profile_allows() {
     assert_eq!(fault.code, "budget_exhausted");
     assert!(fault.message.contains("limits.model_calls"), "{}", fault.message);
     assert_eq!(calls(&host, &run).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_replay_that_diverges_shows_both_questions_and_a_retry_begins_afresh() {
+    for texts in [store::Texts::Off, store::Texts::Trimmed { bytes_max: 10 }] {
+        let server = ModelServer::start().await;
+        let host = Host::start_with(Setup { texts, ..Setup::asking(&server) }, &[STRAIGHT]).await;
+        let long = "What do bees need on a balcony? ".repeat(200);
+        let (spring, autumn) = (format!("{long}In spring."), format!("{long}In autumn."));
+        host.stages.set("first", Behavior::AskWaitAsk(spring.clone(), "two".to_owned()));
+        host.stages.set("second", Behavior::Ask(Vec::new()));
+        let run = host.submit("straight").await;
+        host.stages.has_arrived().await;
+        host.stages.set("first", Behavior::Ask(vec![autumn.clone()]));
+
+        let host = host.restart().await;
+        host.reaches(&run, Status::Failed).await;
+        let (code, message) = host.fault(&run).await;
+        assert_eq!(code, "replay_diverged");
+        let (kept, asked) = message.split_once("asked now:").expect("both are shown");
+        assert!(kept.trim_end().ends_with("In spring."), "{message}");
+        assert!(asked.trim_end().ends_with("In autumn."), "{message}");
+        assert_eq!(server.count(), 1, "nothing is paid on a guess");
+
+        host.engine.retry(&run, None, "tester").await.unwrap();
+        host.reaches(&run, Status::Completed).await;
+        assert!(host.journal(&run).await.contains("stage_started 0 attempt=2"));
+        assert_eq!(server.count(), 2);
+        host.check_projections(&run).await;
+    }
 }

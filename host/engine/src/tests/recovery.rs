@@ -62,3 +62,24 @@ async fn two_hundred_runs_at_gates_have_no_place_in_memory() {
     host.engine.shutdown().await;
     assert_eq!(host.engine.0.registry.len(), 0);
 }
+
+#[tokio::test]
+async fn a_run_keeps_its_plugins_when_others_take_their_names() {
+    let host = Host::start(&[STRAIGHT]).await;
+    host.stages.set("first", Behavior::AskWaitAsk("one".to_owned(), "two".to_owned()));
+    let run = host.submit("straight").await;
+    host.stages.has_arrived().await;
+    host.stages.replace_plugins("another edition");
+
+    let host = host.restart().await;
+    host.stages.gate.add_permits(2);
+    host.reaches(&run, Status::Completed).await;
+    host.engine.retry(&run, Some("second".parse().unwrap()), "tester").await.unwrap();
+    host.logs(&run, 2, "run_completed").await;
+    let [first, second] = ["first", "second"].map(|name| store::digest_of(name.as_bytes()));
+    assert_eq!(host.stages.ran(), [first.clone(), first.clone(), second.clone(), second]);
+
+    let later = host.submit("straight").await;
+    host.reaches(&later, Status::Completed).await;
+    assert!(!host.stages.ran()[4..].contains(&first), "a run that starts later has the others");
+}

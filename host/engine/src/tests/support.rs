@@ -1,6 +1,7 @@
 //! A host whose stages are plain Rust, and its log as lines.
 mod stages;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use domain::stage::Belonging;
 use domain::{RunId, Timestamp};
 use model_server::ModelServer;
 use profile::FallbackPolicy;
-use store::{Append, CallFilter, CallRow, Page, Store};
+use store::{Append, ApprovalRow, ApprovalStatus, CallFilter, CallRow, Page, Store};
 use tempfile::TempDir;
 
 use crate::{
@@ -66,17 +67,29 @@ pub(super) struct Setup {
     /// The first is the default.
     pub(super) providers: Vec<gateway::Provider>,
     pub(super) budgets: DayBudgets,
+    pub(super) groups: BTreeMap<String, Vec<String>>,
+    pub(super) webhooks: BTreeMap<String, gateway::Webhook>,
+    pub(super) shutdown_grace: Duration,
+    pub(super) drive_on_start: DriveOnStart,
+    pub(super) texts: store::Texts,
 }
 
 impl Setup {
     pub(super) fn scripted() -> Self {
-        Self { providers: vec![gateway::Provider::scripted()], budgets: DayBudgets::default() }
+        Self {
+            providers: vec![gateway::Provider::scripted()],
+            budgets: DayBudgets::default(),
+            groups: BTreeMap::new(),
+            webhooks: BTreeMap::new(),
+            shutdown_grace: Duration::ZERO,
+            drive_on_start: DriveOnStart::UnfinishedRuns,
+            texts: store::Texts::Whole,
+        }
     }
 
     /// A server that is asked once for each call, and whose model has a price.
     pub(super) fn asking(server: &ModelServer) -> Self {
-        let providers = vec![provider("server", server)];
-        Self { providers, budgets: DayBudgets::default() }
+        Self { providers: vec![provider("server", server)], ..Self::scripted() }
     }
 }
 
@@ -121,7 +134,7 @@ pub(super) struct Host {
     pub(super) stages: Arc<Stages>,
     pub(super) folder: TempDir,
     pub(super) clock: Clock,
-    setup: Setup,
+    pub(super) setup: Setup,
 }
 
 impl Host {
@@ -162,15 +175,23 @@ impl Host {
 
     /// Begins a run whose plan differs from its profile.
     pub(super) async fn submit_changed(&self, mode: &str, change: impl FnOnce(&mut Plan)) -> RunId {
-        let mut plan = self.engine.preview(mode, None, None).await.unwrap().plan;
-        change(&mut plan);
-        let created = Created {
+        self.submit_created(mode, |created| change(&mut created.plan)).await
+    }
+
+    /// Begins a run that differs from what its profile says.
+    pub(super) async fn submit_created(
+        &self,
+        mode: &str,
+        change: impl FnOnce(&mut Created),
+    ) -> RunId {
+        let mut created = Created {
             started_by: None,
             request_text: "a hive for the balcony".to_owned(),
             belonging: Belonging::default(),
-            plan,
+            plan: self.engine.preview(mode, None, None).await.unwrap().plan,
             variables: Vec::new(),
         };
+        change(&mut created);
         let run = self.clock.new_run_id();
         let append = Append {
             run: run.clone(),
@@ -182,6 +203,24 @@ impl Host {
         self.engine.store().append(append).await.unwrap();
         self.engine.0.begin_driving(&self.engine.0.registry.cell(&run)).await;
         run
+    }
+
+    /// Waits until the log of the run has this many lines that begin so.
+    pub(super) async fn logs(&self, run: &RunId, count: usize, beginning: &str) {
+        let mut watching = self.engine.subscribe(run);
+        let has = |journal: String| {
+            let words = |line: &str| line.split_once(' ').map(|(_, words)| words.to_owned());
+            let lines = journal.lines().filter_map(words);
+            lines.filter(|words| words.starts_with(beginning)).count() >= count
+        };
+        let arrived = async {
+            while !has(self.journal(run).await) {
+                while !matches!(watching.next().await, Some(Live::Appended | Live::Lagged)) {}
+            }
+        };
+        if tokio::time::timeout(PATIENCE, arrived).await.is_err() {
+            panic!("no {count} times `{beginning}`:\n{}", self.journal(run).await);
+        }
     }
 
     /// Waits until the run has this status.
@@ -198,20 +237,21 @@ impl Host {
     }
 
     pub(super) async fn decide(&self, run: &RunId, verdict: Verdict) -> Result<Decided, Error> {
+        let row = self.gate(run).await;
+        let mut decision = decision(&row, verdict, "tester");
+        if row.status != ApprovalStatus::Pending {
+            decision.content_hash = None;
+        }
+        self.engine.decide_gate(decision).await
+    }
+
+    /// The gate that is open, else the last one.
+    pub(super) async fn gate(&self, run: &RunId) -> ApprovalRow {
         let filter = store::ApprovalFilter { status: None, run: Some(run.clone()) };
         let page = Page { cursor: None, limit: 50 };
         let rows = self.engine.store().approvals(filter, page).await.unwrap().items;
-        let pending = rows.iter().find(|row| row.status == store::ApprovalStatus::Pending);
-        let row = pending.or(rows.first()).expect("the run has a gate");
-        let decision = GateDecision {
-            edits: Vec::new(),
-            approval: row.id.clone(),
-            verdict,
-            actor: "tester".to_owned(),
-            comment: Some("seen".to_owned()),
-            content_hash: pending.map(|row| row.content_hash.clone()),
-        };
-        self.engine.decide_gate(decision).await
+        let pending = rows.iter().find(|row| row.status == ApprovalStatus::Pending);
+        pending.or(rows.first()).expect("the run has a gate").clone()
     }
 
     /// The records of calls, oldest first.
@@ -256,6 +296,18 @@ impl Host {
     }
 }
 
+/// A decision of somebody who has looked at this.
+pub(super) fn decision(row: &ApprovalRow, verdict: Verdict, actor: &str) -> GateDecision {
+    GateDecision {
+        approval: row.id.clone(),
+        verdict,
+        actor: actor.to_owned(),
+        comment: Some("seen".to_owned()),
+        content_hash: Some(row.content_hash.clone()),
+        edits: Vec::new(),
+    }
+}
+
 fn line(event: &Event) -> String {
     let kind = event.kind();
     match event {
@@ -270,7 +322,10 @@ fn line(event: &Event) -> String {
         | Event::GateOpened { stage, .. }
         | Event::GateEscalated { stage, .. }
         | Event::RetryDue { stage } => format!("{kind} {}", stage.0),
-        Event::GateReminded { stage, number, .. } => format!("{kind} {} #{number}", stage.0),
+        Event::GateReminded { stage, number, failure, .. } => {
+            let failure = failure.as_ref().map_or(String::new(), |words| format!(": {words}"));
+            format!("{kind} {} #{number}{failure}", stage.0)
+        }
         Event::ArtifactsEdited { stage, actor, .. } => format!("{kind} {} by={actor}", stage.0),
         Event::StageFailed { stage, fault, .. }
         | Event::RetryScheduled { stage, fault, .. }
@@ -306,7 +361,7 @@ fn budget(bound: &BudgetBound) -> String {
 async fn open(folder: &TempDir, stages: &Arc<Stages>, clock: &Clock, setup: &Setup) -> Engine {
     let config = gateway::Config { providers: setup.providers.clone(), ..Default::default() };
     let parts = Parts {
-        store: Store::open(folder.path()).unwrap(),
+        store: Store::open_with(folder.path(), store::Options { texts: setup.texts }).unwrap(),
         gateway: gateway::Gateway::open(config).unwrap(),
         runner: stages.clone(),
         catalog: stages.clone(),
@@ -314,14 +369,14 @@ async fn open(folder: &TempDir, stages: &Arc<Stages>, clock: &Clock, setup: &Set
         clock: clock.clone(),
     };
     let settings = Settings {
-        groups: Default::default(),
-        webhooks: Default::default(),
+        groups: setup.groups.clone(),
+        webhooks: setup.webhooks.clone(),
         attempt_count_max: 8,
-        shutdown_grace: Duration::ZERO,
-        model_call_time_max: Duration::from_secs(10),
+        shutdown_grace: setup.shutdown_grace,
+        model_call_time_max: Duration::from_secs(60),
         fallback: FallbackPolicy::Off,
         default_provider: setup.providers[0].name.clone(),
-        drive_on_start: DriveOnStart::UnfinishedRuns,
+        drive_on_start: setup.drive_on_start,
         budgets: setup.budgets.clone(),
     };
     Engine::start(parts, settings).await.unwrap()

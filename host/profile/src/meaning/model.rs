@@ -45,7 +45,7 @@ impl Meaning<'_> {
         findings: &mut Findings,
     ) -> Option<ModelAlternative> {
         let text = |said: Option<&At<String>>| said.map(|said| said.value.clone());
-        match self.models.route(text(provider).as_deref(), text(model).as_deref()) {
+        match self.names.route(text(provider).as_deref(), text(model).as_deref()) {
             Ok((provider, model)) => Some(ModelAlternative { provider, model }),
             Err(detail) => {
                 findings.at(place, detail);

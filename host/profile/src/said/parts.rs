@@ -4,16 +4,20 @@ use domain::plan::PluginRef;
 
 use super::At;
 use super::fields::{Fields, named, text};
+use super::gate::SaidGate;
 use super::limits::SaidLimits;
 use super::model::SaidModel;
+use super::retry::SaidRetry;
 use crate::findings::Findings;
 use crate::node::{Node, NodeValue, Spot};
 
 /// Keys that a stage and an override have in common.
-pub(crate) const PART_KEYS: [&str; 6] = ["plugin", "settings", "skills", "gate", "limits", "model"];
+pub(crate) const PART_KEYS: [&str; 7] =
+    ["plugin", "settings", "skills", "gate", "retry", "limits", "model"];
 
-/// Longest question at a gate, in bytes: it is read before a decision, not studied.
-pub(crate) const QUESTION_BYTES_MAX: usize = 1_000;
+/// Longest text that is looked at as the name of a skill, in bytes. A name knows its own limit; this one only keeps
+/// messages short.
+const SKILL_NAME_BYTES_MAX: usize = 1_000;
 
 /// What is said of a stage; what is not said is left to whoever spoke before.
 #[derive(Debug, Clone, Default)]
@@ -23,15 +27,9 @@ pub(crate) struct StageParts {
     pub(crate) settings: Option<Node>,
     pub(crate) skills: Option<Vec<At<String>>>,
     pub(crate) gate: Option<SaidGate>,
+    pub(crate) retry: SaidRetry,
     pub(crate) limits: SaidLimits,
     pub(crate) model: SaidModel,
-}
-
-/// Whether a person has to look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum SaidGate {
-    None,
-    Required { question: Option<String> },
 }
 
 impl StageParts {
@@ -41,6 +39,7 @@ impl StageParts {
             settings: settings(fields, findings),
             skills: skills(fields, findings),
             gate: SaidGate::read(fields, findings),
+            retry: SaidRetry::read(fields, findings),
             limits: SaidLimits::read(fields, findings),
             model: SaidModel::read(fields, findings),
         }
@@ -67,7 +66,7 @@ fn skills(fields: &Fields<'_>, findings: &mut Findings) -> Option<Vec<At<String>
     };
     let mut names: Vec<At<String>> = Vec::new();
     for item in items {
-        let Some(name) = text(item, "skills", QUESTION_BYTES_MAX, findings) else { continue };
+        let Some(name) = text(item, "skills", SKILL_NAME_BYTES_MAX, findings) else { continue };
         let Some(name) = skill_name(&name, &item.spot, findings) else { continue };
         if names.iter().any(|earlier| earlier.value == name.value) {
             findings.at(&item.spot, format!("the skill `{}` is listed twice", name.value));
@@ -85,31 +84,6 @@ pub(crate) fn skill_name(name: &str, spot: &Spot, findings: &mut Findings) -> Op
         Err(error) => {
             findings.at(spot, format!("a skill cannot be named `{name}`: {error}"));
             None
-        }
-    }
-}
-
-impl SaidGate {
-    /// Reads the member `gate`.
-    pub(crate) fn read(fields: &Fields<'_>, findings: &mut Findings) -> Option<SaidGate> {
-        let node = fields.node("gate")?;
-        match &node.value {
-            NodeValue::Text(word) if word == "required" => {
-                Some(SaidGate::Required { question: None })
-            }
-            NodeValue::Text(word) if word == "none" => Some(SaidGate::None),
-            NodeValue::Map(_) => {
-                let gate = Fields::open(node, "`gate`", &["question"], findings)?;
-                let question = gate.required("question", findings)?;
-                let question = text(question, "question", QUESTION_BYTES_MAX, findings)?;
-                Some(SaidGate::Required { question: Some(question) })
-            }
-            _ => {
-                findings
-                    .at(&node.spot, format!("`gate` cannot be {}", shown(node)))
-                    .hint("write `required`, `none` or `{ question: \"…\" }`");
-                None
-            }
         }
     }
 }

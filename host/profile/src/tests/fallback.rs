@@ -2,12 +2,12 @@
 use domain::plan::Fallback;
 use insta::assert_snapshot;
 
-use super::support::{FakeCatalog, FakeModels, NO_OVERRIDES, Tried, render};
+use super::support::{FakeCatalog, FakeNames, NO_OVERRIDES, Tried, render};
 use crate::{Ask, FallbackPolicy, Library};
 
 fn resolved(mode: &str, policy: FallbackPolicy) -> String {
     let ask = Ask { mode, ..NO_OVERRIDES };
-    match Library::shipped().resolve(&ask, &FakeCatalog::foundation(), &FakeModels, &policy) {
+    match Library::shipped().resolve(&ask, &FakeCatalog::foundation(), &FakeNames, &policy) {
         Ok(resolved) => {
             let plan = resolved.plan;
             let why = match plan.fallback {
@@ -65,7 +65,7 @@ fn a_broken_profile_is_not_an_unknown_mode() {
     let resolved = tried.library().resolve(
         &NO_OVERRIDES,
         &tried.catalog,
-        &FakeModels,
+        &FakeNames,
         &FallbackPolicy::UnknownMode,
     );
     assert_snapshot!(tried.render(&resolved), @"tried.yaml:3:9: `stages` has to be a list, not a number");

@@ -100,7 +100,7 @@ fn a_wrong_value_behind_an_alias_is_shown_where_it_is_written() {
     );
     assert_snapshot!(problems_of(&yaml), @r#"
     tried.yaml:4:48: `gate` cannot be `perhaps`
-        hint: write `required`, `none` or `{ question: "…" }`
+        hint: write `required`, `none` or a map such as `{ question: "…" }`
     "#);
 }
 
@@ -169,7 +169,7 @@ fn a_file_that_is_not_there_is_a_problem_of_the_file() {
     let missing = crate::Library::check_file(
         &tried.path().join("missing.yaml"),
         &tried.catalog,
-        &super::support::FakeModels,
+        &super::support::FakeNames,
     );
     assert_snapshot!(tried.render(&missing), @"missing.yaml: it cannot be read: No such file or directory (os error 2)");
 }

@@ -101,9 +101,9 @@ fn every_problem_of_the_overrides_has_its_pointer() {
         hint: its stages: `research`, `keywords`
     /stage_overrides/keywords: an override of a stage has to be a map, not a number
     /stage_overrides/research/title: an override of a stage has no `title`
-        hint: it may have: `plugin`, `settings`, `skills`, `gate`, `limits`, `model`
+        hint: it may have: `plugin`, `settings`, `skills`, `gate`, `retry`, `limits`, `model`
     /stage_overrides/research/gate: `gate` cannot be a boolean
-        hint: write `required`, `none` or `{ question: "…" }`
+        hint: write `required`, `none` or a map such as `{ question: "…" }`
     /stage_overrides/research/limits/memory_mib: `memory_mib` is 1000000, and may be 1 to 512 MiB
     /stage_overrides/research/limits/stage_usd: `stage_usd` is no amount in US dollars: `free`
         hint: write digits with at most 9 after the point, e.g. `"2.50"`

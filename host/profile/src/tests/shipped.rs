@@ -1,12 +1,12 @@
 //! The profiles that are part of the program mean something.
 use insta::assert_snapshot;
 
-use super::support::{FakeCatalog, FakeModels, NO_OVERRIDES, digest_of, lines};
+use super::support::{FakeCatalog, FakeNames, NO_OVERRIDES, digest_of, lines};
 use crate::{Ask, FallbackPolicy, Library, Problems, Resolved, SHIPPED};
 
 fn resolve(mode: &str) -> Result<Resolved, Problems> {
     let ask = Ask { mode, ..NO_OVERRIDES };
-    Library::shipped().resolve(&ask, &FakeCatalog::foundation(), &FakeModels, &FallbackPolicy::Off)
+    Library::shipped().resolve(&ask, &FakeCatalog::foundation(), &FakeNames, &FallbackPolicy::Off)
 }
 
 #[test]

@@ -38,7 +38,7 @@ stages:
     tried.yaml:3:10: `version` has to be a text, not a number
         hint: write it in quotes
     tried.yaml:5:9: `gate` cannot be `maybe`
-        hint: write `required`, `none` or `{ question: "…" }`
+        hint: write `required`, `none` or a map such as `{ question: "…" }`
     tried.yaml:6:25: `memory_mib` is 0, and may be 1 to 512 MiB
     tried.yaml:6:28: `limits` has no `cpu`
         hint: did you mean `cpu_ms`? it may have: `memory_mib`, `cpu_ms`, `wall_s`, `call_kib`, `log_kib`, `artifacts`, `artifact_kib`, `model_calls`, `stage_tokens`, `stage_usd`
@@ -56,9 +56,8 @@ stages:
     tried.yaml:16:33: `word_count_max` is `many`, and has to be of type integer
     tried.yaml:17:14: the skill `house_style` has no text
         hint: the skills with a text: none
-    tried.yaml:18:11: `question` is missing
     tried.yaml:18:13: `gate` has no `ask`
-        hint: it may have: `question`
+        hint: it may have: `question`, `approvals`, `reviewers`, `self_approval`, `deadline`, `reminder`
     tried.yaml:19:10: `key` cannot be `Brand Voice`: it does not start with a lower-case letter
     tried.yaml:20:13: `plugin` is blank
     tried.yaml:21:5: a stage has to be a map, not a text

@@ -7,7 +7,7 @@ use domain::stage::{ArtifactSpec, StageInfo};
 use domain::{Digest, Json, PlannedStage};
 use serde_json::{Value, json};
 
-use crate::{Ask, FallbackPolicy, Library, ModelNames, Problems, Resolved};
+use crate::{Ask, FallbackPolicy, HostNames, Library, Problems, Resolved};
 
 pub(super) struct FakeCatalog {
     pub(super) plugins: Vec<KnownPlugin>,
@@ -139,11 +139,19 @@ impl PluginCatalog for FakeCatalog {
     fn pin(&self, _digest: &Digest) -> Result<(), PluginError> {
         Ok(())
     }
+
+    fn read(&self, digest: &Digest) -> Result<Vec<u8>, PluginError> {
+        Err(PluginError::Unknown { asked: digest.to_string(), known: Vec::new() })
+    }
+
+    fn keep(&self, _: &Digest, _: &[u8]) -> Result<(), PluginError> {
+        Ok(())
+    }
 }
 
-pub(super) struct FakeModels;
+pub(super) struct FakeNames;
 
-impl ModelNames for FakeModels {
+impl HostNames for FakeNames {
     fn route(
         &self,
         provider: Option<&str>,
@@ -155,6 +163,14 @@ impl ModelNames for FakeModels {
         }
         let model = model.map_or_else(|| format!("{provider}-default"), str::to_owned);
         Ok((provider.to_owned(), model))
+    }
+
+    fn groups(&self) -> Vec<&str> {
+        vec!["editors", "owners"]
+    }
+
+    fn webhooks(&self) -> Vec<&str> {
+        vec!["desk"]
     }
 }
 
@@ -193,11 +209,11 @@ impl Tried {
     }
 
     pub(super) fn check(&self) -> Result<Resolved, Problems> {
-        Library::check_file(&self.folder.path().join("tried.yaml"), &self.catalog, &FakeModels)
+        Library::check_file(&self.folder.path().join("tried.yaml"), &self.catalog, &FakeNames)
     }
 
     pub(super) fn resolve(&self, ask: &Ask<'_>) -> Result<Resolved, Problems> {
-        self.library().resolve(ask, &self.catalog, &FakeModels, &FallbackPolicy::Off)
+        self.library().resolve(ask, &self.catalog, &FakeNames, &FallbackPolicy::Off)
     }
 
     pub(super) fn with_stage_overrides(&self, overrides: &Value) -> Result<Resolved, Problems> {

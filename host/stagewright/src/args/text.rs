@@ -93,6 +93,19 @@ pub(crate) fn variables(assignments: &[Assignment]) -> Result<Map<String, Value>
     object("--var", assignments, as_json)
 }
 
+/// Texts to put in place of artifacts, by the artifacts' names.
+pub(crate) fn edits(assignments: &[Assignment]) -> Result<Vec<(String, String)>, Error> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for Assignment { name, value } in assignments {
+        if all.iter().any(|(known, _)| known == name) {
+            return Err(Error::usage(format!("`--edit {name}` is given twice")));
+        }
+        let source: TextSource = value.parse().expect("every text is a source");
+        all.push((name.clone(), source.read()?));
+    }
+    Ok(all)
+}
+
 /// The JSON object of an override option; `None` if the option was not given.
 pub(crate) fn overrides(
     option: &str,
@@ -171,6 +184,18 @@ mod tests {
         assert!("x".parse::<Assignment>().is_err());
         let twice = ["a=1".parse().unwrap(), "a=2".parse().unwrap()];
         assert_eq!(variables(&twice).unwrap_err().to_string(), "`--var a` is given twice");
+    }
+
+    #[test]
+    fn an_edit_lies_in_a_file_and_each_artifact_is_named_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.md");
+        std::fs::write(&path, "my text\n").unwrap();
+        let assignment: Assignment = format!("research.md=@{}", path.display()).parse().unwrap();
+        let one = edits(std::slice::from_ref(&assignment)).unwrap();
+        assert_eq!(one, [("research.md".to_owned(), "my text\n".to_owned())]);
+        let twice = edits(&[assignment.clone(), assignment]).unwrap_err();
+        assert_eq!(twice.to_string(), "`--edit research.md` is given twice");
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, Request, Response, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Request, Response, Uri, header};
+use control_api::ActorHeader;
 use control_api::dto::ProblemDto;
 use engine::Engine;
 use http_body_util::{BodyExt, Limited};
@@ -28,7 +29,7 @@ pub(crate) enum Transport {
     /// An engine in this process.
     Local { router: Router, engine: Engine },
     /// A server.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 /// A server that owns the data folder.
@@ -36,6 +37,8 @@ pub(crate) struct Remote {
     http: HttpClient<HttpConnector, Body>,
     url: String,
     authorization: Option<HeaderValue>,
+    /// The header in which the server wants to be told who acts, and who does here.
+    actor: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Remote {
@@ -58,7 +61,19 @@ impl Remote {
             http: HttpClient::builder(TokioExecutor::new()).build(connector),
             url: url.trim_end_matches('/').to_owned(),
             authorization,
+            actor: None,
         })
+    }
+
+    /// Says who acts as the proxy of the server would. Whoever reaches the server past its proxy is the operator.
+    pub(crate) fn acting(mut self, header: &ActorHeader, actor: &str) -> Result<Remote, Error> {
+        let name = HeaderName::try_from(header.as_str());
+        let name = name.map_err(|error| Error::usage(error.to_string()))?;
+        let value = HeaderValue::try_from(actor).map_err(|_| {
+            Error::usage(format!("`{actor}` has characters that a header cannot carry"))
+        })?;
+        self.actor = Some((name, value));
+        Ok(self)
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -72,6 +87,9 @@ impl Remote {
             address.parse::<Uri>().map_err(|error| unreachable(error.to_string()))?;
         if let Some(authorization) = &self.authorization {
             request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());
+        }
+        if let Some((name, value)) = &self.actor {
+            request.headers_mut().insert(name.clone(), value.clone());
         }
         match tokio::time::timeout(ANSWER_TIME_MAX, self.http.request(request)).await {
             Ok(Ok(response)) => Ok(response.map(Body::new)),

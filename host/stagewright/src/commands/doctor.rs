@@ -8,7 +8,9 @@ use std::time::Instant;
 use domain::port::PluginCatalog;
 use profile::{Ask, FallbackPolicy, Library};
 use serde::Serialize;
+use store::Depth;
 
+use crate::args::Doctor;
 use crate::config::{Config, Setting};
 use crate::error::{Error, Exit};
 use crate::output::{Output, Paint, clean};
@@ -61,8 +63,9 @@ struct Report<'a> {
     checks: &'a [Check],
 }
 
-pub(super) async fn doctor(config: &Config, output: &Output) -> Result<Exit, Error> {
-    let mut checks = folder::checks(config).await;
+pub(super) async fn doctor(config: &Config, output: &Output, asked: Doctor) -> Result<Exit, Error> {
+    let depth = if asked.deep { Depth::Deep } else { Depth::Quick };
+    let mut checks = folder::checks(config, depth).await;
     let models = ConfiguredModels::new(config);
     checks.extend(plugins_and_profiles(config, models.as_ref().ok()));
     checks.extend(models::checks(config, models.as_ref().ok()).await);

@@ -4,8 +4,8 @@ mod show;
 use control_api::dto::{CommandRequest, CommandedDto, RetryRequest};
 
 pub(super) use self::show::say_request;
-use super::calls;
 use super::run::gates;
+use super::{calls, export, import, prune};
 use crate::args::{Cancel, Continue, OneRun, Page, Retry, Runs, RunsList, Watch};
 use crate::client::RunCommand;
 use crate::error::{Error, Exit};
@@ -41,6 +41,10 @@ pub(super) async fn perform(session: &Session<'_>, command: Runs) -> Result<Exit
                 _ => show::artifacts(session, &run_id).await,
             }
         }
+        Runs::Diff(asked) => {
+            let run_id = run_id(session, &asked.run).await?;
+            show::diff(session, &run_id, &asked).await
+        }
         Runs::Calls(asked) if asked.run_or_call.starts_with(domain::CallId::PREFIX) => {
             calls::show(session, &asked.run_or_call).await
         }
@@ -48,6 +52,9 @@ pub(super) async fn perform(session: &Session<'_>, command: Runs) -> Result<Exit
             let run = OneRun { run: asked.run_or_call };
             show::calls_of(session, &run_id(session, &run).await?).await
         }
+        Runs::Prune(asked) => prune::prune(session, asked).await,
+        Runs::Export(asked) => export::export(session, asked).await,
+        Runs::Import(asked) => import::import(session, asked).await,
         Runs::Prompt(asked) => {
             let run_id = run_id(session, &asked.run).await?;
             show::prompt(session, &run_id, &asked.stage).await
@@ -56,7 +63,7 @@ pub(super) async fn perform(session: &Session<'_>, command: Runs) -> Result<Exit
 }
 
 /// The run that was named.
-async fn run_id(session: &Session<'_>, run: &OneRun) -> Result<String, Error> {
+pub(super) async fn run_id(session: &Session<'_>, run: &OneRun) -> Result<String, Error> {
     if run.run != LAST {
         return Ok(run.run.clone());
     }

@@ -11,18 +11,17 @@ use store::{Owner, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Automatic, Config};
 use crate::error::{Error, Exit};
 use crate::output::Output;
 use crate::session::open_engine;
-use crate::signals;
+use crate::signals::Endings;
 use crate::telemetry::MetricsText;
 
-/// How long open model calls may go on after the order to end. Their answers are paid for; service managers wait 90
-/// seconds before they kill.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 /// How long connections may take to notice that the engine has stopped.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a server may take that is to end at once: the log is written to the disk, and that is all.
+const LAST_WRITES_TIME_MAX: Duration = Duration::from_millis(500);
 
 pub(super) async fn serve(
     config: &Config,
@@ -33,14 +32,20 @@ pub(super) async fn serve(
     let address = listener.local_addr().map_err(|error| unlistenable(config, &error))?;
     // Both before anything is written: a refusal leaves no trace.
     refuse_second_server(config)?;
-    let engine = open_engine(config, DriveOnStart::UnfinishedRuns, SHUTDOWN_GRACE).await?;
+    let engine = open_engine(config, DriveOnStart::UnfinishedRuns, config.shutdown_grace).await?;
     let owner = Owner { pid: std::process::id(), url: Some(url(reachable(address))) };
     let announced = engine.store().announce(&owner);
     let served = match announced {
         Ok(()) => {
             say_address(output, config, address);
-            let state = ApiState::new(engine.clone(), access(config, address));
-            until_a_signal(listener, &engine, state.with_metrics(metrics), output).await
+            let retention = &config.housekeeping.retention;
+            let state = ApiState::new(engine.clone(), access(config, address))
+                .with_retention(retention.clone());
+            if config.housekeeping.automatic == Automatic::On {
+                engine.prune_daily(retention.clone());
+            }
+            let serving = Serving { config, output, engine: &engine };
+            serving.until_a_signal(listener, state.with_metrics(metrics)).await
         }
         Err(error) => {
             engine.shutdown().await;
@@ -87,7 +92,12 @@ fn access(config: &Config, address: SocketAddr) -> Access {
     let access = Access::network(token).with_host(&config.host);
     let access = access.with_host(&address.ip().to_string());
     let access = config.allowed_hosts.iter().fold(access, |access, host| access.with_host(host));
-    config.allowed_origins.iter().fold(access, |access, origin| access.with_origin(origin))
+    let access =
+        config.allowed_origins.iter().fold(access, |access, origin| access.with_origin(origin));
+    match &config.actor_header {
+        Some(header) => access.with_actor_header(header.clone()),
+        None => access,
+    }
 }
 
 /// The address under which this machine reaches itself: one that stands for all addresses is no destination.
@@ -119,42 +129,60 @@ fn say_address(output: &Output, config: &Config, address: SocketAddr) {
     output.note(&format!("data folder `{folder}`, provider `{}`; {live}", config.default_provider));
 }
 
-async fn until_a_signal(
-    listener: TcpListener,
-    engine: &Engine,
-    state: ApiState,
-    output: &Output,
-) -> Result<Exit, Error> {
-    let stopping = CancellationToken::new();
-    let router = control_api::router(state);
-    // Events are small and come one by one: without this they wait for each other's acknowledgement.
-    let listener = listener.tap_io(|stream| {
-        stream.set_nodelay(true).ok();
-    });
-    let server = axum::serve(listener, router)
-        .with_graceful_shutdown(stopping.clone().cancelled_owned())
-        .into_future();
-    tokio::pin!(server);
-    let ended = tokio::select! {
-        ended = &mut server => ended,
-        () = signals::ending() => Ok(()),
-    };
-    stopping.cancel();
-    let grace = SHUTDOWN_GRACE.as_secs();
-    output
-        .note(&format!("stopping: open model calls may end within {grace} s; again ends at once"));
-    let orderly = async {
-        // Streams end when the engine does; the server has to go on meanwhile, for it is what ends them.
-        let drained = async { tokio::time::timeout(DRAIN_TIME_MAX, &mut server).await.ok() };
-        let stop_engine = engine.shutdown();
-        tokio::join!(stop_engine, drained);
-    };
-    tokio::select! {
-        () = orderly => {}
-        () = signals::ending() => output.note("ended at once: what was open goes on at the next start"),
+struct Serving<'a> {
+    config: &'a Config,
+    output: &'a Output,
+    engine: &'a Engine,
+}
+
+impl Serving<'_> {
+    async fn until_a_signal(&self, listener: TcpListener, state: ApiState) -> Result<Exit, Error> {
+        let mut endings = Endings::listen();
+        let stopping = CancellationToken::new();
+        let router = control_api::router(state);
+        // Events are small and come one by one: without this they wait for each other's acknowledgement.
+        let listener = listener.tap_io(|stream| {
+            stream.set_nodelay(true).ok();
+        });
+        let server = axum::serve(listener, router)
+            .with_graceful_shutdown(stopping.clone().cancelled_owned())
+            .into_future();
+        tokio::pin!(server);
+        let ended = tokio::select! {
+            ended = &mut server => ended,
+            () = endings.next() => Ok(()),
+        };
+        stopping.cancel();
+        self.say_stopping();
+        let orderly = async {
+            // Streams end when the engine does; the server has to go on meanwhile, for it is what ends them.
+            let drained = async { tokio::time::timeout(DRAIN_TIME_MAX, &mut server).await.ok() };
+            tokio::join!(self.engine.shutdown(), drained);
+        };
+        let exit = self.end(orderly, endings).await;
+        ended.map_err(|source| Error::Io { what: "the server stopped".to_owned(), source })?;
+        Ok(exit)
     }
-    ended.map_err(|source| Error::Io { what: "the server stopped".to_owned(), source })?;
-    Ok(Exit::Done)
+
+    fn say_stopping(&self) {
+        let calls = match self.config.shutdown_grace.as_secs() {
+            0 => "open model calls are given up".to_owned(),
+            grace => format!("open model calls may end within {grace} s"),
+        };
+        self.output.note(&format!("stopping: nothing new begins, and {calls}; again ends at once"));
+    }
+
+    async fn end(&self, orderly: impl Future<Output = ()>, mut endings: Endings) -> Exit {
+        tokio::pin!(orderly);
+        tokio::select! {
+            () = &mut orderly => return Exit::Done,
+            () = endings.next() => self.engine.stop_at_once(),
+        }
+        self.output.note("ended at once: what was open goes on at the next start");
+        // What is being written may come to its end, unless the disk does not answer: the log is whole either way.
+        tokio::time::timeout(LAST_WRITES_TIME_MAX, orderly).await.ok();
+        Exit::Waits
+    }
 }
 
 #[cfg(test)]

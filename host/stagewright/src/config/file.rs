@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::said::{SaidBudgets, SaidCache, SaidProvider, SaidRecords, SaidTelemetry, is_unsaid};
+use super::retention::SaidRetention;
+use super::said::{
+    SaidBudgets, SaidCache, SaidProvider, SaidRecords, SaidTelemetry, SaidWebhook, is_unsaid,
+};
 use crate::error::Error;
 
 /// Largest configuration file, in bytes: a hundred times of what a hundred providers need.
@@ -35,12 +38,21 @@ pub(super) struct SaidFile {
     model_call_s: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<u64>,
+    /// How long open model calls may go on when a server is ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shutdown_s: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile_dirs: Option<Vec<PathBuf>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_hosts: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_origins: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "is_unsaid")]
+    actor_header: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhooks: Option<BTreeMap<String, SaidWebhook>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     providers: Option<BTreeMap<String, SaidProvider>>,
     /// A price list that is laid over the shipped one.
@@ -52,6 +64,8 @@ pub(super) struct SaidFile {
     budgets: Option<SaidBudgets>,
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<SaidRecords>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention: Option<SaidRetention>,
     #[serde(skip_serializing_if = "Option::is_none")]
     telemetry: Option<SaidTelemetry>,
 }

@@ -28,6 +28,8 @@ pub(crate) struct Flags {
     pub(crate) config: Option<PathBuf>,
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
+    /// Who acts. No layer of its own: it is said of a command, and never kept.
+    pub(crate) actor: Option<String>,
 }
 
 /// Everything that was read. No `Debug`: it holds keys.
@@ -183,6 +185,8 @@ fn defaults() -> Layer {
         ("model_call_s", Value::from(gateway::Provider::CALL_TIME_MAX.as_secs())),
         // Stages mostly wait for a model; this many fit into 64 MiB each on a small machine's address space.
         ("attempts", Value::from(64_u64)),
+        // Answers that are paid for; service managers wait 90 seconds before they kill.
+        ("shutdown_s", Value::from(30_u64)),
     ];
     Layer {
         name: DEFAULT.to_owned(),

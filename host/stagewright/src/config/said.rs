@@ -133,6 +133,22 @@ pub(super) struct SaidRecords {
     pub(super) trim_bytes: Option<u64>,
 }
 
+/// Where reminders of gates go.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged, expecting = "a webhook is an address, or `{ url_env: NAME }`")]
+pub(super) enum SaidWebhook {
+    Address(String),
+    Named(SaidAddress),
+}
+
+/// An address that is kept somewhere else.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SaidAddress {
+    /// The environment variable, or the name in the vault, that holds the address.
+    pub(super) url_env: String,
+}
+
 /// Where traces and metrics are sent.
 #[derive(Deserialize, Serialize, Default)]
 #[serde(deny_unknown_fields)]

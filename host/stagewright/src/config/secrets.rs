@@ -1,6 +1,7 @@
 //! Which secrets there are a use for, and what each that is kept in the vault is used for. Names only.
 use super::Merged;
 use super::layers::Layers;
+use super::said::{SaidAddress, SaidWebhook};
 use super::variables::{Reading, VARIABLES};
 
 /// A name that the vault keeps, or could.
@@ -24,9 +25,15 @@ pub(super) fn use_of(layers: &Layers, merged: &Merged, name: &str) -> SecretUse 
         .iter()
         .filter(|(_, provider)| provider.key_env.as_deref() == Some(name))
         .map(|(provider, _)| format!("providers.{provider}.key_env"));
+    let webhooks = merged.webhooks.iter().filter_map(|(webhook, said)| match said {
+        SaidWebhook::Named(SaidAddress { url_env }) if url_env == name => {
+            Some(format!("webhooks.{webhook}.url_env"))
+        }
+        SaidWebhook::Named(_) | SaidWebhook::Address(_) => None,
+    });
     SecretUse {
         name: name.to_owned(),
-        used_for: variables.chain(providers).collect(),
+        used_for: variables.chain(providers).chain(webhooks).collect(),
         overridden_by: layers.layer_over_vault(name),
     }
 }

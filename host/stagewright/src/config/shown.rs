@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::layers::{self, Layers};
 use super::said::{SaidBudgets, SaidProvider};
-use super::{Merged, Setting, providers};
+use super::{Merged, Setting, people, providers};
 
 pub(super) fn settings(
     layers: &Layers,
@@ -19,7 +19,9 @@ pub(super) fn settings(
             all.extend(shown.provider(provider, said));
         }
     }
+    all.extend(shown.people(merged));
     all.extend(shown.costs(merged));
+    all.extend(shown.retention(merged));
     all.extend(shown.telemetry(merged));
     all
 }
@@ -41,6 +43,19 @@ impl Shown<'_> {
         value.map(|value| self.one(key, &value))
     }
 
+    fn retention(&self, merged: &Merged) -> Vec<Setting> {
+        let said = &merged.retention;
+        let modes = said.modes.iter().flatten().map(|(mode, _)| mode.as_str());
+        let modes = modes.collect::<Vec<_>>().join(", ");
+        let all = [
+            self.some("retention.keep_days", said.keep_days),
+            self.some("retention.keep_runs", said.keep_runs),
+            self.some("retention.modes", Some(modes).filter(|modes| !modes.is_empty())),
+            self.some("retention.automatic", said.automatic.as_ref()),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
     fn general(&self, merged: &Merged, default_provider: &str) -> Vec<Setting> {
         let list = |paths: &[PathBuf]| {
             paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
@@ -58,6 +73,7 @@ impl Shown<'_> {
             self.one("fallback", &merged.fallback),
             self.one("model_call_s", &merged.model_call_s),
             self.one("attempts", &merged.attempts),
+            self.one("shutdown_s", &merged.shutdown_s),
             self.one("log", &merged.log.as_deref().unwrap_or("by command")),
             self.one("log_format", &merged.log_format),
             self.one("profile_dirs", &list(&merged.profile_dirs)),
@@ -127,6 +143,19 @@ impl Shown<'_> {
         } else {
             format!("`key_env` in {via}")
         })
+    }
+
+    fn people(&self, merged: &Merged) -> Vec<Setting> {
+        let mut all = Vec::new();
+        all.extend(self.some("actor_header", merged.actor_header.as_deref()));
+        for (name, members) in &merged.groups {
+            all.push(self.one(&format!("groups.{name}"), &members.join(", ")));
+        }
+        for (name, said) in &merged.webhooks {
+            let (value, origin) = people::shown_webhook(self.layers, name, said);
+            all.push(Setting { key: format!("webhooks.{name}"), value, origin });
+        }
+        all
     }
 
     fn costs(&self, merged: &Merged) -> Vec<Setting> {

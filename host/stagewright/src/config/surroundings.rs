@@ -49,6 +49,11 @@ impl Surroundings {
         self.variable("NO_COLOR").is_some() || self.variable("TERM") == Some("dumb")
     }
 
+    /// The program that texts are edited with at this terminal.
+    pub(crate) fn editor(&self) -> Option<String> {
+        ["VISUAL", "EDITOR"].into_iter().find_map(|name| self.variable(name)).map(str::to_owned)
+    }
+
     /// Who sits at the terminal.
     pub(crate) fn actor(&self) -> String {
         ["STAGEWRIGHT_ACTOR", "USER", "LOGNAME", "USERNAME"]

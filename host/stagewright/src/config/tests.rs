@@ -169,7 +169,7 @@ fn what_cannot_be_used_is_told_with_its_place_and_never_with_a_key() {
     let said = said.join("\n--\n");
     assert!(!said.contains(planted), "{said}");
     assert_snapshot!(said, @r"
-    stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, profile_dirs, allowed_hosts, allowed_origins, providers, prices, cache, budgets, records, telemetry
+    stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, shutdown_s, profile_dirs, allowed_hosts, allowed_origins, actor_header, groups, webhooks, providers, prices, cache, budgets, records, retention, telemetry
     hint: correct it there, then try again
     --
     stagewright.yaml:3:5: unknown field `keey`, expected one of kind, base_url, key, key_env, model, headers, models, limits, breaker, connect_s, first_token_s, idle_s, call_s, tries
@@ -471,4 +471,64 @@ fn a_price_list_is_laid_over_the_shipped_one_and_what_is_wrong_with_it_has_its_p
     let problems = error.problems();
     assert!(problems[0].0.starts_with("mine.yaml:6:"), "{problems:?}");
     assert!(problems[0].1.is_some());
+}
+
+const PEOPLE: &str = "\
+actor_header: X-Forwarded-User
+shutdown_s: 5
+groups:
+  editors: [anna@example.com, bob@example.com]
+webhooks:
+  editors: https://hooks.example.com/planted?key=planted
+  legal: { url_env: LEGAL_HOOK }
+";
+
+#[test]
+fn groups_webhooks_and_the_header_of_names_are_read_and_of_an_address_only_the_host_is_shown() {
+    let config = Case::new()
+        .file("stagewright.yaml", PEOPLE)
+        .variable("LEGAL_HOOK", "https://legal.example.com/planted")
+        .loaded();
+    assert_eq!(config.groups["editors"], ["anna@example.com", "bob@example.com"]);
+    assert_eq!(config.webhooks.keys().collect::<Vec<_>>(), ["editors", "legal"]);
+    let keys = ["actor_header", "groups", "webhooks", "shutdown_s"];
+    assert_snapshot!(settings_of(&config, &keys), @r"
+    shutdown_s = 5 (stagewright.yaml)
+    actor_header = X-Forwarded-User (stagewright.yaml)
+    groups.editors = anna@example.com, bob@example.com (stagewright.yaml)
+    webhooks.editors = https://hooks.example.com (stagewright.yaml)
+    webhooks.legal = https://legal.example.com (LEGAL_HOOK (`url_env` in stagewright.yaml))
+    ");
+}
+
+#[test]
+fn what_is_said_about_people_and_cannot_be_is_refused_with_the_cure_and_without_the_address() {
+    let refused = |text: &str| {
+        let told = Case::new().file("stagewright.yaml", text).refused();
+        assert!(!told.contains("planted") && told.contains("hint: "), "{told}");
+        told
+    };
+    assert!(refused("groups: { Editors: [anna] }").contains("`groups` has a name that cannot be"));
+    assert!(refused("groups: { editors: [] }").contains("has no members"));
+    assert!(refused("groups: { editors: [anna, anna] }").contains("`anna` is named twice"));
+    assert!(refused("groups: { editors: ['stagewright:x'] }").contains("as only the host itself"));
+    assert!(refused("groups: { editors: ['  '] }").contains("not 1 to 200"));
+    assert!(
+        refused("webhooks: { editors: planted }").contains("`webhooks.editors` cannot be used")
+    );
+    assert!(refused("webhooks: { editors: { url_env: NONE } }").contains("secrets set NONE"));
+    assert!(refused("webhooks: { editors: { url: planted } }").contains("`{ url_env: NAME }`"));
+    assert!(refused("actor_header: Authorization").contains("carries a secret"));
+    assert!(refused("actor_header: two words").contains("no name of a header"));
+    assert!(refused("shutdown_s: 100000").contains("`shutdown_s` is 100000, not 0 to 3600"));
+}
+
+#[test]
+fn an_actor_is_whoever_is_named_and_else_whoever_is_logged_in() {
+    let mut case = Case::new().variable("USER", "anna");
+    assert_eq!(case.loaded().actor, "anna");
+    case.flags.actor = Some("bob@example.com".to_owned());
+    assert_eq!(case.loaded().actor, "bob@example.com");
+    case.flags.actor = Some("stagewright:timer".to_owned());
+    assert!(case.refused().contains("`--actor` cannot be `stagewright:timer`"));
 }

@@ -1,5 +1,5 @@
 //! The environment variables that set something, each with the key of `stagewright.yaml` that it stands for.
-use super::{ATTEMPT_COUNT_MAX, MODEL_CALL_SECONDS_MAX, costs};
+use super::{ATTEMPT_COUNT_MAX, MODEL_CALL_SECONDS_MAX, SHUTDOWN_SECONDS_MAX, costs};
 
 /// Opens the vault. Never kept in the vault itself.
 pub(crate) const VAULT_KEY: &str = "STAGEWRIGHT_VAULT_KEY";
@@ -54,6 +54,8 @@ pub(super) const VARIABLES: &[Variable] = &[
     text("STAGEWRIGHT_LOG_FORMAT", "log_format"),
     number("STAGEWRIGHT_MODEL_CALL_S", "model_call_s", MODEL_CALL_SECONDS_MAX),
     number("STAGEWRIGHT_ATTEMPTS", "attempts", ATTEMPT_COUNT_MAX),
+    number("STAGEWRIGHT_SHUTDOWN_S", "shutdown_s", SHUTDOWN_SECONDS_MAX),
+    text("STAGEWRIGHT_ACTOR_HEADER", "actor_header"),
     text("STAGEWRIGHT_PRICES", "prices"),
     number("STAGEWRIGHT_CACHE_MIB", "cache.mib", costs::CACHE_MIB_MAX),
     number("STAGEWRIGHT_CACHE_TTL_S", "cache.ttl_s", costs::CACHE_SECONDS_MAX),

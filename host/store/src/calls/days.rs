@@ -97,7 +97,8 @@ macro_rules! counted {
             day!("c.ended_at"),
             " AS day, c.provider AS provider, c.model AS model,
             COALESCE(c.stage_key, '') AS stage_key,
-            COALESCE((SELECT r.effective_mode FROM runs r WHERE r.run_id = c.run_id), '') AS mode, ",
+            COALESCE((SELECT r.effective_mode FROM runs r WHERE r.run_id = c.run_id),
+                (SELECT p.mode FROM pruned_runs p WHERE p.run_id = c.run_id), '') AS mode, ",
             $calls,
             " AS calls, ",
             $cache_hits,
@@ -149,8 +150,13 @@ macro_rules! up_to_most {
 }
 macro_rules! add {
     ($rows:expr) => {
+        add!("usage_days", $rows)
+    };
+    ($table:literal, $rows:expr) => {
         concat!(
-            "INSERT INTO usage_days ",
+            "INSERT INTO ",
+            $table,
+            " ",
             $rows,
             " ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
             cache_hits = cache_hits + excluded.cache_hits,
@@ -177,6 +183,43 @@ const ADD: &str = add!(concat!(counted_of_calls!(), "AND c.seq = ?1"));
 const ADD_BEFORE: &str = add!(concat!(counted_before!(), "AND c.before_seq = ?1"));
 const ADD_ALL: &str = add!(counted_of_calls!());
 const ADD_ALL_BEFORE: &str = add!(counted_before!());
+const ADD_PRUNED: &str = "INSERT INTO usage_days SELECT * FROM usage_pruned";
+const KEEP_SUM: &str = add!("usage_pruned", concat!(counted_of_calls!(), "AND c.seq = ?1"));
+/// What had been used before the calls of a run that was asked again; there is an index by the run.
+macro_rules! before_of_call {
+    () => {
+        "AND c.run_id = (SELECT run_id FROM llm_calls WHERE seq = ?1) AND c.call_seq = ?1"
+    };
+}
+const KEEP_SUM_BEFORE: &str = add!("usage_pruned", concat!(counted_before!(), before_of_call!()));
+const ADD_BEFORE_OF_CALL: &str = add!(concat!(counted_before!(), before_of_call!()));
+/// The other way round. A run may come back with other calls than it was removed with, and no sum is less than nothing.
+macro_rules! take_pruned {
+    ($rows:expr) => {
+        concat!(
+            "UPDATE usage_pruned AS d SET calls = MAX(0, d.calls - n.calls),
+            cache_hits = MAX(0, d.cache_hits - n.cache_hits),
+            failed_calls = MAX(0, d.failed_calls - n.failed_calls),
+            unpriced_calls = MAX(0, d.unpriced_calls - n.unpriced_calls),
+            input_tokens = MAX(0, d.input_tokens - n.input_tokens),
+            output_tokens = MAX(0, d.output_tokens - n.output_tokens),
+            cached_tokens = MAX(0, d.cached_tokens - n.cached_tokens),
+            cache_write_tokens = MAX(0, d.cache_write_tokens - n.cache_write_tokens),
+            reasoning_tokens = MAX(0, d.reasoning_tokens - n.reasoning_tokens),
+            cost_nano_usd = MAX(0, d.cost_nano_usd - n.cost_nano_usd),
+            total_ms = MAX(0, d.total_ms - n.total_ms)
+            FROM (",
+            $rows,
+            ") AS n
+            WHERE d.day = n.day AND d.provider = n.provider AND d.model = n.model
+            AND d.stage_key = n.stage_key AND d.mode = n.mode"
+        )
+    };
+}
+const TAKE_PRUNED: &str = take_pruned!(concat!(counted_of_calls!(), "AND c.seq = ?1"));
+const PRUNED_BEFORE_OF_CALL: &str =
+    concat!("SELECT before_seq FROM llm_calls_before c WHERE TRUE ", before_of_call!());
+const TAKE_PRUNED_BEFORE: &str = take_pruned!(concat!(counted_before!(), "AND c.before_seq = ?1"));
 const TAKE: &str = concat!(
     "UPDATE usage_days AS d SET calls = d.calls - n.calls,
     cache_hits = d.cache_hits - n.cache_hits, failed_calls = d.failed_calls - n.failed_calls,
@@ -243,13 +286,63 @@ pub(super) fn note_before(db: &Connection, seq: i64) -> Result<(), Error> {
     Ok(())
 }
 
+/// Keeps what a call of a run had used that is about to be removed, for [`rebuild`]. The table itself says it already.
+pub(crate) fn keep_sums(db: &Connection, seq: i64) -> Result<(), Error> {
+    db.prepare_cached(KEEP_SUM)?.execute([seq])?;
+    db.prepare_cached(KEEP_SUM_BEFORE)?.execute([seq])?;
+    Ok(())
+}
+
+/// Counts a call that came with its run from elsewhere.
+pub(crate) fn add_brought(db: &Connection, seq: i64) -> Result<(), Error> {
+    db.prepare_cached(ADD)?.execute([seq])?;
+    db.prepare_cached(ADD_BEFORE_OF_CALL)?.execute([seq])?;
+    Ok(())
+}
+
+/// Notes that a call is back whose run was removed here: it was never taken out of the table, and is kept twice now.
+pub(crate) fn take_pruned(db: &Connection, seq: i64) -> Result<(), Error> {
+    db.prepare_cached(TAKE_PRUNED)?.execute([seq])?;
+    let mut statement = db.prepare_cached(PRUNED_BEFORE_OF_CALL)?;
+    let before = statement.query_map([seq], |row| row.get(0))?;
+    for before_seq in before.collect::<Result<Vec<i64>, _>>()? {
+        db.prepare_cached(TAKE_PRUNED_BEFORE)?.execute([before_seq])?;
+    }
+    Ok(())
+}
+
 /// Makes the table again. After the runs, which know their modes.
 pub(crate) fn rebuild(db: &Connection) -> Result<(), Error> {
     db.execute("DELETE FROM usage_days", [])?;
+    db.execute(ADD_PRUNED, [])?;
     db.execute(ADD_ALL, [])?;
     db.execute(ADD_ALL_BEFORE, [])?;
     db.execute(CLEAR_ALL_EMPTY, [])?;
     Ok(())
+}
+
+/// The table in a place of its own, where [`rebuild`] writes instead: names without a schema mean it first.
+const SHADOW: &str =
+    "SELECT replace(sql, 'CREATE TABLE', 'CREATE TEMP TABLE') FROM main.sqlite_schema
+    WHERE name = 'usage_days'";
+const DIFFERENCES: &str = "SELECT
+    (SELECT COUNT(*) FROM (SELECT * FROM main.usage_days EXCEPT SELECT * FROM temp.usage_days)),
+    (SELECT COUNT(*) FROM (SELECT * FROM temp.usage_days EXCEPT SELECT * FROM main.usage_days))";
+
+/// Whether the table is what the journal says; the inner error says how much differs. The connection may be one that
+/// only reads.
+pub(crate) fn as_journal(db: &Connection) -> Result<Result<(), String>, Error> {
+    // One moment of the database, however many statements read it. Undone at the end, with the table.
+    let db = db.unchecked_transaction()?;
+    let shadow: String = db.query_row(SHADOW, [], |row| row.get(0))?;
+    db.execute_batch(&shadow)?;
+    rebuild(&db)?;
+    let (kept, counted): (u64, u64) =
+        db.query_row(DIFFERENCES, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(match (kept, counted) {
+        (0, 0) => Ok(()),
+        _ => Err(format!("{kept} rows are not what the journal says, which says {counted} others")),
+    })
 }
 
 /// Most groups of usage that are given whole: some MiB. Names of models come from callers, so that the number of groups

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 use super::state::State;
 use super::{CallAnswered, CallOrigin, CallStarted, CallStatus, days, texts};
 use crate::column::{count, word};
-use crate::{Error, Texts, runs};
+use crate::{Error, Texts, prune, runs};
 
 /// Why the text of an answer ended that never became whole.
 const BROKEN_OFF: &str = "broken_off";
@@ -133,6 +133,7 @@ pub(crate) fn started(db: &Connection, noted: &Noted, texts: Texts) -> Result<()
         return Ok(());
     }
     match find(db, call)? {
+        None if is_of_nobody(db, call)? => Ok(()),
         None => {
             let seq = insert(db, call, request.as_deref(), &State::open(call), texts)?;
             texts::written(db, seq, &call.origin, texts)
@@ -173,6 +174,7 @@ pub(crate) fn answered(
             update(db, &found, call, &state, *texts)?;
             found.seq
         }
+        None if is_of_nobody(db, call)? => return Ok(()),
         None => match noted {
             Some(noted) => insert(db, call, noted.request.as_deref(), &state, *texts)?,
             None => {
@@ -186,6 +188,14 @@ pub(crate) fn answered(
     }
     days::add(db, seq)?;
     texts::written(db, seq, &call.origin, *texts)
+}
+
+/// Whether the run of a call was removed: what came of a canceled call can be told later than that.
+fn is_of_nobody(db: &Connection, call: &CallStarted) -> Result<bool, Error> {
+    match &call.origin {
+        CallOrigin::Stage { run, .. } => prune::was_removed(db, run),
+        CallOrigin::Chat { .. } => Ok(false),
+    }
 }
 
 /// Puts aside what a canceled call had used, because its row is about to tell of another time that it is asked.

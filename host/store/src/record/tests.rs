@@ -1,9 +1,14 @@
 //! The form of each record. A difference here is a difference on the disks of everybody who has a data folder.
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::fault::Limit;
 use domain::model::{ModelErrorKind, ResponseFormat};
-use domain::run::{BudgetScope, BudgetUnit, CallOutcome, Decision, Event, StageResult};
+use domain::plan::{
+    DeadlineOutcome, Gate, GateDeadline, GatePolicy, Reminder, RetryOn, RetryPolicy, Reviewer,
+    SelfApproval, WhenSpent,
+};
+use domain::run::{BudgetScope, BudgetUnit, CallOutcome, Decision, Event, GateTiming, StageResult};
 use domain::stage::{LogLevel, LogLine, StageLog};
 use domain::{ArtifactRef, Fault, FaultKind, StageIdx};
 use insta::assert_snapshot;
@@ -171,6 +176,135 @@ fn events_of_gates() {
     assert_snapshot!(stored(granted), @r#"{"gate_granted":{"stage":1,"approval":"appr_00000000000000000000000000000001","actor":"ann","comment":"good"}}"#);
     let decision = Decision { actor: "ann".to_owned(), comment: None };
     assert_snapshot!(stored(Event::GateRejected { stage: STAGE, approval, decision }), @r#"{"gate_rejected":{"stage":1,"approval":"appr_00000000000000000000000000000001","actor":"ann","comment":null}}"#);
+}
+
+#[test]
+fn events_of_gates_with_policies() {
+    let approval = scene::approval_id(1);
+    let opened = Event::GateOpened {
+        stage: STAGE,
+        approval: approval.clone(),
+        content_hash: scene::digest("c"),
+        timing: GateTiming { deadline_at: Some(scene::at(9)), remind_at: Some(scene::at(5)) },
+    };
+    assert_snapshot!(stored(opened), @r#"{"gate_opened":{"stage":1,"approval":"appr_00000000000000000000000000000001","content_hash":"sha256:2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6","deadline_at":9,"remind_at":5}}"#);
+    let added =
+        Event::GateGrantAdded { stage: STAGE, approval: approval.clone(), decision: decision() };
+    assert_snapshot!(stored(added), @r#"{"gate_grant_added":{"stage":1,"approval":"appr_00000000000000000000000000000001","actor":"ann","comment":"good"}}"#);
+    let revised =
+        Event::GateRevised { stage: STAGE, approval: approval.clone(), decision: decision() };
+    assert_snapshot!(stored(revised), @r#"{"gate_revised":{"stage":1,"approval":"appr_00000000000000000000000000000001","actor":"ann","comment":"good"}}"#);
+    let edited = Event::ArtifactsEdited {
+        stage: STAGE,
+        approval: approval.clone(),
+        actor: "ann".to_owned(),
+        artifacts: vec![ArtifactRef {
+            name: "a.md".parse().unwrap(),
+            media_type: "text/markdown".to_owned(),
+            digest: scene::digest("a"),
+            size_bytes: 1,
+        }],
+        content_hash: scene::digest("c"),
+    };
+    assert_snapshot!(stored(edited), @r#"{"artifacts_edited":{"stage":1,"approval":"appr_00000000000000000000000000000001","actor":"ann","artifacts":[{"name":"a.md","media_type":"text/markdown","digest":"sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb","size_bytes":1}],"content_hash":"sha256:2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6"}}"#);
+    let reminded = |next_at: Option<i64>, failure: Option<&str>| Event::GateReminded {
+        stage: STAGE,
+        approval: approval.clone(),
+        number: 2,
+        next_at: next_at.map(scene::at),
+        failure: failure.map(str::to_owned),
+    };
+    assert_snapshot!(stored(reminded(Some(5), None)), @r#"{"gate_reminded":{"stage":1,"approval":"appr_00000000000000000000000000000001","number":2,"next_at":5,"failure":null}}"#);
+    stored(reminded(None, Some("no answer")));
+    let escalated = Event::GateEscalated { stage: STAGE, approval: approval.clone() };
+    assert_snapshot!(stored(escalated), @r#"{"gate_escalated":{"stage":1,"approval":"appr_00000000000000000000000000000001"}}"#);
+}
+
+#[test]
+fn events_of_retries() {
+    let fault = || scene::fault("slow down");
+    let scheduled =
+        Event::RetryScheduled { stage: STAGE, failures: 2, at: scene::at(9), fault: fault() };
+    assert_snapshot!(stored(scheduled), @r#"{"retry_scheduled":{"stage":1,"failures":2,"at":9,"fault":{"code":"model_rate_limited","retry_after_ms":1500,"message":"slow down","retryable":true}}}"#);
+    assert_snapshot!(stored(Event::RetryDue { stage: STAGE }), @r#"{"retry_due":{"stage":1}}"#);
+    let spent = Event::RetriesSpent { stage: STAGE, fault: fault() };
+    assert_snapshot!(stored(spent), @r#"{"retries_spent":{"stage":1,"fault":{"code":"model_rate_limited","retry_after_ms":1500,"message":"slow down","retryable":true}}}"#);
+}
+
+/// A plan whose only stage has these policies, as the creation that it is stored in.
+fn created_with(gate: GatePolicy, retry: RetryPolicy) -> Event {
+    let mut plan = scene::plan();
+    plan.stages.truncate(1);
+    plan.stages[0].gate = Some(Gate { question: None, policy: gate });
+    plan.stages[0].retry = retry;
+    Event::RunCreated(Arc::new(scene::created(plan)))
+}
+
+#[test]
+fn policies_of_gates_and_retries() {
+    let people = || vec![Reviewer::Actor("ann".to_owned()), Reviewer::Group("legal".to_owned())];
+    let deadline = |outcome| Some(GateDeadline { after: Duration::from_hours(1), outcome });
+    let gate = |outcome| GatePolicy {
+        grant_count: 2,
+        reviewers: people(),
+        self_approval: SelfApproval::Refused,
+        deadline: deadline(outcome),
+        reminder: Some(Reminder {
+            webhook: "chat".to_owned(),
+            after: Duration::ZERO,
+            every: Some(Duration::from_mins(1)),
+            count_max: 3,
+        }),
+    };
+    let retry = RetryPolicy {
+        attempt_count_max: 4,
+        wait: Duration::from_millis(1_500),
+        wait_max: Duration::from_mins(1),
+        on: RetryOn::Codes(vec!["model_timeout".to_owned()]),
+        when_spent: WhenSpent::Pause,
+    };
+    let escalate = DeadlineOutcome::Escalate { to: people() };
+    let text = stored(created_with(gate(escalate), retry));
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let stage = &value["run_created"]["plan"]["stages"][0];
+    assert_snapshot!(stage["gate"], @r#"{"policy":{"deadline":{"after_ms":3600000,"outcome":{"escalate":[{"actor":"ann"},{"group":"legal"}]}},"grant_count":2,"reminder":{"after_ms":0,"count_max":3,"every_ms":60000,"webhook":"chat"},"reviewers":[{"actor":"ann"},{"group":"legal"}],"self_approval":false},"question":null}"#);
+    assert_snapshot!(stage["retry"], @r#"{"attempt_count_max":4,"codes":["model_timeout"],"pauses":true,"wait_ms":1500,"wait_ms_max":60000}"#);
+    for outcome in [DeadlineOutcome::Grant, DeadlineOutcome::Reject] {
+        let reminder = Reminder { every: None, ..gate(outcome.clone()).reminder.unwrap() };
+        let gate = GatePolicy { reminder: Some(reminder), ..gate(outcome) };
+        stored(created_with(gate, RetryPolicy { attempt_count_max: 2, ..RetryPolicy::NONE }));
+    }
+}
+
+#[test]
+fn whoever_started_a_run() {
+    let started_by = Some("ann".to_owned());
+    let created = domain::run::Created { started_by, ..scene::created(scene::plan()) };
+    let text = stored(Event::RunCreated(Arc::new(created)));
+    assert!(text.ends_with(r#""started_by":"ann"}}"#), "{text}");
+}
+
+/// As a program of schema 1 wrote it.
+const CREATED_BEFORE_POLICIES: &str = r#"{"run_created":{"request_text":"A hive","thread_id":null,"brand_id":null,"project_id":null,"plan":{"requested_mode":"pair","effective_mode":"pair","fallback":null,"profile_version":"1.0.0","title":"A pair","stages":[{"key":"draft","title":"Draft","plugin":{"name":"rogue-stage","version":"1.0.0","digest":"sha256:8df1adde6a39f165f5dac28b6b1c2d007cc700b08f0e3082b79a67275c7afd57"},"settings":{},"skills":[],"needs":[],"uses":[],"makes":[],"gate":{"question":"Is the draft right?"},"limits":{"memory_bytes_max":67108864,"cpu_time_ms_max":5000,"wall_time_ms_max":600000,"call_bytes_max":4194304,"log_bytes_max":262144,"artifact_count_max":16,"artifact_bytes_max":4194304,"model_call_count_max":8,"stage_token_count_max":null,"stage_cost_nano_usd_max":null},"model":{"provider":"local","model":"small","temperature":null,"max_tokens":null,"call_time_ms_max":null,"alternatives":[],"caching":false}}],"skill_overrides":{},"stage_overrides":{},"run_token_count_max":null,"run_cost_nano_usd_max":null,"on_budget_exceeded":"stop","budget_warn_percent":null},"variables":[]}}"#;
+const OPENED_BEFORE_POLICIES: &str = r#"{"gate_opened":{"stage":1,"approval":"appr_00000000000000000000000000000001","content_hash":"sha256:2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6"}}"#;
+
+#[test]
+fn events_from_before_there_were_policies_mean_what_they_meant() {
+    let Event::RunCreated(created) = decode_event(CREATED_BEFORE_POLICIES).unwrap() else {
+        panic!("a creation");
+    };
+    assert_eq!(created.started_by, None);
+    let stage = &created.plan.stages[0];
+    let question = Some("Is the draft right?".to_owned());
+    assert_eq!(stage.gate, Some(Gate { question, policy: GatePolicy::default() }));
+    assert_eq!(stage.retry, RetryPolicy::NONE);
+    // And a program of that schema could read what has no policies.
+    assert_eq!(stored(Event::RunCreated(created)), CREATED_BEFORE_POLICIES);
+    let opened = decode_event(OPENED_BEFORE_POLICIES).unwrap();
+    assert!(
+        matches!(&opened, Event::GateOpened { timing, .. } if *timing == GateTiming::default())
+    );
+    assert_eq!(stored(opened), OPENED_BEFORE_POLICIES);
 }
 
 #[test]

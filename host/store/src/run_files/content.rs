@@ -118,6 +118,8 @@ impl Snapshot {
             usage: UsageEntry::of(&row.usage),
             started_at: row.started_at.map(shown),
             ended_at: row.ended_at.map(shown),
+            retry_at: row.retry_at.map(shown),
+            feedback: row.feedback.as_deref(),
             summary: row.summary.as_deref(),
             data: stage.data.clone().map(JsonRecord::from_stored),
             error_code: row.fault.as_ref().map(|fault| fault.code.as_str()),
@@ -142,7 +144,7 @@ impl Snapshot {
                 digest: plugin.digest.as_str(),
             },
             content_hash: stage.content_hash.as_ref().map(Digest::as_str),
-            artifacts: current.map(ArtifactEntry::of).collect(),
+            artifacts: current.map(|artifact| ArtifactEntry::of(artifact, stage)).collect(),
         })
     }
 }
@@ -213,6 +215,12 @@ struct Output<'a> {
     usage: UsageEntry,
     started_at: Option<String>,
     ended_at: Option<String>,
+    /// When the next attempt begins, while the stage waits for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_at: Option<String>,
+    /// What a reviewer wants changed, until the stage is done again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feedback: Option<&'a str>,
     summary: Option<&'a str>,
     data: Option<JsonRecord>,
     error_code: Option<&'a str>,
@@ -247,10 +255,27 @@ struct ArtifactEntry<'a> {
     size_bytes: u64,
     attempt: u32,
     version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_by: Option<&'a str>,
+    /// The file has the version that holds; the texts of the others are in the database.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    earlier_versions: Vec<VersionEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct VersionEntry<'a> {
+    version: u32,
+    attempt: u32,
+    digest: &'a str,
+    size_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_by: Option<&'a str>,
 }
 
 impl<'a> ArtifactEntry<'a> {
-    fn of(artifact: &'a ArtifactRow) -> Self {
+    fn of(artifact: &'a ArtifactRow, stage: &'a StageSnapshot) -> Self {
+        let is_earlier =
+            |other: &&ArtifactRow| other.name == artifact.name && other.version < artifact.version;
         Self {
             name: artifact.name.as_str(),
             media_type: &artifact.media_type,
@@ -258,6 +283,19 @@ impl<'a> ArtifactEntry<'a> {
             size_bytes: artifact.size_bytes,
             attempt: artifact.attempt,
             version: artifact.version,
+            edited_by: artifact.edited_by.as_deref(),
+            earlier_versions: stage
+                .artifacts
+                .iter()
+                .filter(is_earlier)
+                .map(|earlier| VersionEntry {
+                    version: earlier.version,
+                    attempt: earlier.attempt,
+                    digest: earlier.digest.as_str(),
+                    size_bytes: earlier.size_bytes,
+                    edited_by: earlier.edited_by.as_deref(),
+                })
+                .collect(),
         }
     }
 }

@@ -73,6 +73,7 @@ pub struct StageRow {
     pub status: StageStatus,
     /// Attempts begun so far.
     pub attempt: u32,
+    /// Why the newest attempt failed, until the next one begins.
     pub fault: Option<FaultRow>,
     /// When the next attempt begins, while the stage waits for it.
     pub retry_at: Option<Timestamp>,

@@ -4,7 +4,7 @@ use std::fs;
 use domain::run::Verdict;
 use serde_json::Value;
 
-use super::scene::{Scene, answered, completion, creation, retry, run_id, stage_call};
+use super::scene::{Scene, answered, completion, creation, digest, retry, run_id, stage_call};
 use crate::{Error, Store};
 
 impl Scene {
@@ -188,6 +188,37 @@ async fn a_retry_takes_away_the_artifacts_that_no_longer_hold() {
     scene.write().await;
     assert_eq!(fs::read_to_string(scene.path("01-research/research.md")).unwrap(), "second");
     assert_eq!(scene.json("01-research/manifest.json")["artifacts"][0]["version"], 2);
+}
+
+#[tokio::test]
+async fn the_file_of_an_edited_artifact_has_the_reviewers_text_and_its_manifest_says_so() {
+    let mut scene = Scene::new().await;
+    scene.start(0).await;
+    scene.finish(0, "first").await;
+    scene.write().await;
+    assert_eq!(scene.json("01-research/manifest.json")["artifacts"][0].get("edited_by"), None);
+    scene.decide(Verdict::Revised).await;
+    scene.write().await;
+    assert!(!scene.path("01-research/research.md").exists(), "no version holds");
+    let output = scene.json("01-research/output.json");
+    assert_eq!((&output["status"], &output["feedback"]), (&"pending".into(), &"as it is".into()));
+    assert_eq!(scene.store.runs_with_stale_files().await.unwrap(), []);
+    scene.start(0).await;
+    scene.finish(0, "second").await;
+    scene.edit_as("ann", "the reviewer's own").await;
+    scene.write().await;
+    assert_eq!(scene.store.runs_with_stale_files().await.unwrap(), []);
+    let path = scene.path("01-research/research.md");
+    assert_eq!(fs::read_to_string(path).unwrap(), "the reviewer's own");
+    assert_eq!(scene.json("01-research/output.json").get("feedback"), None);
+    let manifest = scene.json("01-research/manifest.json");
+    let artifact = &manifest["artifacts"][0];
+    assert_eq!((&artifact["version"], &artifact["edited_by"]), (&3.into(), &"ann".into()));
+    let earlier = artifact["earlier_versions"].as_array().unwrap();
+    let digests: Vec<_> = earlier.iter().map(|version| version["digest"].clone()).collect();
+    assert_eq!(digests, [digest("first").as_str(), digest("second").as_str()]);
+    assert_eq!(earlier[1]["attempt"], 2);
+    assert_eq!(manifest["content_hash"], digest("the reviewer's own").as_str());
 }
 
 #[tokio::test]

@@ -126,6 +126,7 @@ async fn every_list_is_served_by_an_index_and_none_sorts() {
     }
     lists.push(("events".to_owned(), events::AFTER));
     lists.push(("active".to_owned(), runs::ACTIVE));
+    lists.push(("wakes".to_owned(), runs::WAKES));
     for (name, sql) in lists {
         let plan = store.look(move |db| Ok(explain(db, sql))).await.unwrap();
         assert!(!plan.contains("TEMP B-TREE"), "{name} sorts:\n{plan}");

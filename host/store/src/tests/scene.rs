@@ -7,8 +7,8 @@ use domain::model::{
 };
 use domain::plan::{Caching, Gate, ModelAlternative, ModelChoice, OnBudgetExceeded, PinnedPlugin};
 use domain::run::{
-    BudgetBound, BudgetScope, BudgetUnit, Command, Created, Decision, Event, Run, StageResult,
-    Status, Verdict,
+    BudgetBound, BudgetScope, BudgetUnit, Command, Created, Decision, Edit, Event, Run,
+    StageResult, Status, Verdict,
 };
 use domain::stage::{ArtifactSpec, Belonging, Skill, Variable};
 use domain::{
@@ -20,6 +20,9 @@ use crate::{
     AnswerSource, Append, Beside, CallAnswered, CallOrigin, CallStarted, CallTiming, Error,
     Options, Spent, Store, Texts, calls, digest_of,
 };
+
+/// From one command to the next.
+pub(crate) const STEP_MS: i64 = 10;
 
 pub(crate) fn run_id(number: u32) -> RunId {
     format!("run_{number:032x}").parse().unwrap()
@@ -259,7 +262,7 @@ impl Scene {
         beside: Vec<Beside>,
     ) -> Result<(), Error> {
         let events = self.run.decide(command).unwrap();
-        self.now += 10;
+        self.now += STEP_MS;
         let append = Append {
             run: self.run.id().clone(),
             expected_version: self.version,
@@ -319,15 +322,9 @@ impl Scene {
 
     pub(crate) async fn finish_with(&mut self, stage: u16, text: &str, variables: Vec<Variable>) {
         let attempt = self.run.progress()[usize::from(stage)].attempts;
-        let name = self.run.plan().stages[usize::from(stage)].makes[0].name.clone();
         let data = format!(r#"{{"words": {}}}"#, text.split_whitespace().count());
         let result = StageResult {
-            artifacts: vec![ArtifactRef {
-                name: name.parse().unwrap(),
-                media_type: "text/markdown".to_owned(),
-                digest: digest_of(text.as_bytes()),
-                size_bytes: text.len() as u64,
-            }],
+            artifacts: vec![self.made_by(stage, text)],
             data: digest_of(data.as_bytes()),
             summary: format!("{} bytes", text.len()),
             variables,
@@ -338,7 +335,7 @@ impl Scene {
         let stage = StageIdx(stage);
         let beside = vec![body(text), body(&data)];
         self.give_with(
-            Command::FinishStage { stage, attempt, result, approval, at: at(self.now) },
+            Command::FinishStage { stage, attempt, result, approval, at: at(self.now + STEP_MS) },
             beside,
         )
         .await
@@ -348,22 +345,53 @@ impl Scene {
     pub(crate) async fn fail(&mut self, stage: u16) {
         let attempt = self.run.progress()[usize::from(stage)].attempts;
         let fault = fault("the model asks to slow down");
-        self.give(Command::FailStage { stage: StageIdx(stage), attempt, fault, at: at(self.now) })
-            .await;
+        let at = at(self.now + STEP_MS);
+        self.give(Command::FailStage { stage: StageIdx(stage), attempt, fault, at }).await;
     }
 
     pub(crate) async fn decide(&mut self, verdict: Verdict) {
-        let approval = self.run.open_gate().unwrap().approval.clone();
-        let decision = Decision { actor: "ann".to_owned(), comment: Some("as it is".to_owned()) };
-        self.give(Command::DecideGate {
-            approval,
-            verdict,
-            decision,
-            groups: Vec::new(),
-            content_hash: None,
-            edit: None,
-        })
-        .await;
+        self.decide_as("ann", verdict).await;
+    }
+
+    pub(crate) async fn decide_as(&mut self, actor: &str, verdict: Verdict) {
+        self.decide_with(actor, verdict, None).await;
+    }
+
+    /// Grants with this text in place of the stage's artifact.
+    pub(crate) async fn edit_as(&mut self, actor: &str, text: &str) {
+        self.decide_with(actor, Verdict::Granted, Some(text)).await;
+    }
+
+    async fn decide_with(&mut self, actor: &str, verdict: Verdict, text: Option<&str>) {
+        let gate = self.run.open_gate().unwrap();
+        let (approval, stage) = (gate.approval.clone(), gate.stage);
+        let edit = text.map(|text| Edit {
+            artifacts: vec![self.made_by(stage.0, text)],
+            content_hash: digest_of(text.as_bytes()),
+        });
+        let comment = Some("as it is".to_owned());
+        let decision = Decision { actor: actor.to_owned(), comment };
+        let (groups, content_hash) = (Vec::new(), None);
+        let command =
+            Command::DecideGate { approval, verdict, decision, groups, content_hash, edit };
+        self.give_with(command, text.map(body).into_iter().collect()).await.unwrap();
+    }
+
+    /// The stage's artifact with this text.
+    fn made_by(&self, stage: u16, text: &str) -> ArtifactRef {
+        let name = &self.run.plan().stages[usize::from(stage)].makes[0].name;
+        ArtifactRef {
+            name: name.parse().unwrap(),
+            media_type: "text/markdown".to_owned(),
+            digest: digest_of(text.as_bytes()),
+            size_bytes: text.len() as u64,
+        }
+    }
+
+    /// Lets the time pass to this moment; what is due comes about.
+    pub(crate) async fn pass_to(&mut self, ms: i64) {
+        self.now = ms - STEP_MS;
+        self.give(Command::PassTime { now: at(ms) }).await;
     }
 
     pub(crate) async fn row(&self) -> crate::RunRow {

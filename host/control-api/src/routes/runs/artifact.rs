@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use engine::Engine;
 use store::ArtifactRow;
 
+use crate::convert::segment;
 use crate::path::{ArtifactOfRun, InPath};
 use crate::query::{InQuery, QueryReader, QueryWords};
 use crate::{Code, Problem};
@@ -16,11 +17,14 @@ pub(crate) struct ArtifactQuery {
 
 impl QueryWords for ArtifactQuery {
     fn read(reader: &mut QueryReader) -> Self {
-        let version = reader.parsed("version", |text| match text.parse() {
-            Ok(version) if version > 0 => Ok(version),
-            Ok(_) | Err(_) => Err("versions are 1, 2, 3 and so on"),
-        });
-        Self { version }
+        Self { version: reader.parsed("version", version_number) }
+    }
+}
+
+pub(super) fn version_number(text: &str) -> Result<u32, &'static str> {
+    match text.parse() {
+        Ok(version) if version > 0 => Ok(version),
+        Ok(_) | Err(_) => Err("versions are 1, 2, 3 and so on"),
     }
 }
 
@@ -46,7 +50,7 @@ pub(crate) async fn show_artifact(
     Ok(file(&row, text))
 }
 
-fn unknown(wanted: &ArtifactOfRun, version: Option<u32>) -> Problem {
+pub(super) fn unknown(wanted: &ArtifactOfRun, version: Option<u32>) -> Problem {
     let ArtifactOfRun { run, stage, name } = wanted;
     let version = version.map(|version| format!(" in version {version}")).unwrap_or_default();
     let detail = format!("run `{run}` has no artifact `{name}`{version} of a stage `{stage}`");
@@ -94,15 +98,7 @@ fn disposition(name: &str) -> HeaderValue {
             }
         })
         .collect();
-    let mut encoded = String::new();
-    for byte in name.bytes() {
-        match byte {
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' => {
-                encoded.push(char::from(byte));
-            }
-            other => encoded.push_str(&format!("%{other:02X}")),
-        }
-    }
+    let encoded = segment(name);
     HeaderValue::from_str(&format!("inline; filename=\"{ascii}\"; filename*=UTF-8''{encoded}"))
         .expect("every character was replaced that no header may have")
 }

@@ -4,8 +4,9 @@ use axum::extract::State;
 use domain::RunId;
 use engine::Engine;
 
-use super::{actor_of, commanded, reason_of};
+use super::{commanded, reason_of};
 use crate::Problem;
+use crate::acting::Acting;
 use crate::body::JsonBody;
 use crate::dto::{CommandRequest, CommandedDto};
 use crate::path::InPath;
@@ -19,9 +20,10 @@ use crate::path::InPath;
 pub(crate) async fn cancel_run(
     State(engine): State<Engine>,
     InPath(run): InPath<RunId>,
+    acting: Acting,
     JsonBody(request): JsonBody<CommandRequest>,
 ) -> Result<Json<CommandedDto>, Problem> {
-    let actor = actor_of(request.actor.clone());
+    let actor = acting.actor_of_command(request.actor.clone())?;
     let status = engine.cancel(&run, &actor, reason_of(request)).await?;
     Ok(Json(commanded(&run, status)))
 }

@@ -4,8 +4,9 @@ use axum::extract::State;
 use domain::RunId;
 use engine::Engine;
 
-use super::{actor_of, commanded};
+use super::commanded;
 use crate::Problem;
+use crate::acting::Acting;
 use crate::body::JsonBody;
 use crate::dto::{CommandRequest, CommandedDto};
 use crate::path::InPath;
@@ -19,8 +20,10 @@ use crate::path::InPath;
 pub(crate) async fn pause_run(
     State(engine): State<Engine>,
     InPath(run): InPath<RunId>,
+    acting: Acting,
     JsonBody(request): JsonBody<CommandRequest>,
 ) -> Result<Json<CommandedDto>, Problem> {
-    let status = engine.pause(&run, &actor_of(request.actor)).await?;
+    let actor = acting.actor_of_command(request.actor)?;
+    let status = engine.pause(&run, &actor).await?;
     Ok(Json(commanded(&run, status)))
 }

@@ -4,8 +4,9 @@ use axum::extract::State;
 use domain::{RunId, StageKey};
 use engine::Engine;
 
-use super::{actor_of, commanded};
+use super::commanded;
 use crate::Problem;
+use crate::acting::Acting;
 use crate::body::JsonBody;
 use crate::dto::{CommandedDto, ProblemItemDto, RetryRequest};
 use crate::path::InPath;
@@ -19,10 +20,12 @@ use crate::path::InPath;
 pub(crate) async fn retry_run(
     State(engine): State<Engine>,
     InPath(run): InPath<RunId>,
+    acting: Acting,
     JsonBody(request): JsonBody<RetryRequest>,
 ) -> Result<Json<CommandedDto>, Problem> {
     let from = request.stage.as_deref().map(stage_key).transpose()?;
-    let status = engine.retry(&run, from, &actor_of(request.actor)).await?;
+    let actor = acting.actor_of_command(request.actor)?;
+    let status = engine.retry(&run, from, &actor).await?;
     Ok(Json(commanded(&run, status)))
 }
 

@@ -1,7 +1,7 @@
 //! Shows a run.
 use axum::Json;
 use axum::extract::State;
-use domain::RunId;
+use domain::{Plan, RunId};
 use engine::Engine;
 use store::RunRow;
 
@@ -30,16 +30,20 @@ pub(crate) async fn show_run(
         row: &row,
         plan: &created.plan,
         stages: &stages,
-        open_approval: open_approval(&engine, &row).await?,
+        open_approval: open_approval(&engine, &row, &created.plan).await?,
         usage: &usage,
     };
     Ok(Json(RunDto::from(parts)))
 }
 
-async fn open_approval(engine: &Engine, row: &RunRow) -> Result<Option<ApprovalDto>, Problem> {
+async fn open_approval(
+    engine: &Engine,
+    row: &RunRow,
+    plan: &Plan,
+) -> Result<Option<ApprovalDto>, Problem> {
     let Some(approval) = &row.open_approval else { return Ok(None) };
     match engine.store().approval(approval).await? {
-        Some(approval) => approval_dto(engine, &approval).await.map(Some),
+        Some(approval) => approval_dto(engine, &approval, plan).await.map(Some),
         None => Ok(None),
     }
 }

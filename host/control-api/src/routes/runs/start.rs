@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use engine::{Engine, StartRun};
 
 use crate::Problem;
+use crate::acting::Acting;
 use crate::body::JsonBody;
 use crate::dto::{ProblemItemDto, StartRunRequest, StartedRunDto};
 
@@ -22,9 +23,11 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) async fn start_run(
     State(engine): State<Engine>,
     headers: HeaderMap,
-    JsonBody(request): JsonBody<StartRunRequest>,
+    acting: Acting,
+    JsonBody(mut request): JsonBody<StartRunRequest>,
 ) -> Result<Response, Problem> {
     let idempotency_key = idempotency_key(&headers)?;
+    request.actor = acting.actor(request.actor)?;
     let started = engine.start_run(parse(request, idempotency_key)).await?;
     let place = format!("/api/v2/workflow-runs/{}", started.run_id);
     let answer = Json(StartedRunDto::from(&started));

@@ -27,7 +27,8 @@ impl Run {
             | (GateSubject::Budget { .. }, _, Some(_)) => return Err(Refusal::NoContent),
             (GateSubject::Budget { .. } | GateSubject::Result, _, _) => {}
         }
-        if asked.content_hash.as_ref().is_some_and(|seen| *seen != gate.content_hash) {
+        let is_stale = asked.content_hash.as_ref().is_some_and(|seen| *seen != gate.content_hash);
+        if is_stale && !is_repeated_edit(gate, &asked) {
             return Err(Refusal::ContentChanged);
         }
         let Asked { approval, verdict, decision, edit, .. } = asked;
@@ -154,7 +155,8 @@ impl Run {
         failure: Option<String>,
     ) -> Vec<Event> {
         let is_next = |gate: &&OpenGate| {
-            gate.approval == approval && gate.reminder_count.saturating_add(1) == number
+            let next = gate.timing.remind_at.map(|_| gate.reminder_count.saturating_add(1));
+            gate.approval == approval && next == Some(number)
         };
         let Some(gate) = self.open_gate().filter(is_next) else { return Vec::new() };
         let reminder = self.gate_policy(gate.stage).and_then(|policy| policy.reminder.as_ref());
@@ -190,6 +192,12 @@ impl Run {
             | RunState::Finished(_) => Vec::new(),
         }
     }
+}
+
+/// Whether this is an edit that holds, sent once more: what its author looked at is what it has replaced.
+fn is_repeated_edit(gate: &OpenGate, asked: &Asked) -> bool {
+    let is_there = asked.edit.as_ref().is_some_and(|edit| edit.content_hash == gate.content_hash);
+    is_there && gate.grants.iter().any(|grant| grant.actor == asked.decision.actor)
 }
 
 fn escalated_to<'a>(gate: &OpenGate, policy: &'a GatePolicy) -> &'a [Reviewer] {

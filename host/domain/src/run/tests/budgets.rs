@@ -33,20 +33,9 @@ fn allowance(stage: u16, scope: BudgetScope) -> Allowance {
     Allowance { stage: StageIdx(stage), scope, unit: BudgetUnit::Tokens }
 }
 
-/// The run after commands that are all accepted, and replayed from its events.
 #[track_caller]
 fn after(stages: &str, commands: impl IntoIterator<Item = Command>) -> Run {
-    let mut run = run(stages);
-    let mut log = vec![Event::RunCreated(Arc::clone(&run.created))];
-    for command in commands {
-        log.extend(give(&mut run, command).unwrap());
-    }
-    assert_eq!(Run::replay(run.id.clone(), &log).as_ref(), Some(&run));
-    run
-}
-
-fn kinds(events: &[Event]) -> Vec<&'static str> {
-    events.iter().map(Event::kind).collect()
+    carried_on(run(stages), commands)
 }
 
 #[test]

@@ -8,7 +8,7 @@ use domain::port::{
     AnswerStream, AskError, Attempt, BoxFuture, Consumed, KnownPlugin, ModelPort, PluginCatalog,
     PluginError, PluginSource, StageJob, StageRunner,
 };
-use domain::stage::{ArtifactSpec, StageInfo, StageLog, StageOutput};
+use domain::stage::{ArtifactSpec, StageContext, StageInfo, StageLog, StageOutput};
 use domain::{Artifact, Digest, Fault, FaultKind, Json};
 use tokio::sync::Semaphore;
 
@@ -23,6 +23,8 @@ pub(in crate::tests) enum Behavior {
     Do(Vec<Step>),
     /// Fails.
     Fail(FaultKind),
+    /// Does one thing in its first attempt, another in its second, and so on; the last from then on.
+    ByAttempt(Vec<Behavior>),
     /// Brings the host's own code down.
     Panic,
 }
@@ -48,11 +50,19 @@ pub(in crate::tests) enum Step {
     AskInTheMiddle(&'static str),
     /// Waits for [`Stages::gate`].
     Wait,
+    /// Gives the texts of earlier stages.
+    Earlier,
+    /// Asks what a reviewer wanted changed, with the texts that the words are about.
+    AskRevision,
 }
 
 /// Runs stages that are plain Rust.
 pub(in crate::tests) struct Stages {
     behaviors: Mutex<HashMap<String, Behavior>>,
+    /// Part of the bytes of all plugins: another edition has other digests.
+    edition: Mutex<&'static str>,
+    /// Digests of the plugins that were run.
+    ran: Mutex<Vec<Digest>>,
     /// What stages wait for; closed by nobody.
     pub(in crate::tests) gate: Semaphore,
     /// Gets a permit each time that a stage arrives at the gate.
@@ -63,6 +73,8 @@ impl Stages {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             behaviors: Mutex::new(HashMap::new()),
+            edition: Mutex::new(""),
+            ran: Mutex::new(Vec::new()),
             gate: Semaphore::new(0),
             arrived: Semaphore::new(0),
         })
@@ -70,6 +82,24 @@ impl Stages {
 
     pub(in crate::tests) fn set(&self, stage: &str, behavior: Behavior) {
         self.behaviors.lock().unwrap().insert(stage.to_owned(), behavior);
+    }
+
+    /// Puts other plugins in place of those that are there, under the same names.
+    pub(in crate::tests) fn replace_plugins(&self, edition: &'static str) {
+        *self.edition.lock().unwrap() = edition;
+    }
+
+    /// Digests of the plugins that were run.
+    pub(in crate::tests) fn ran(&self) -> Vec<Digest> {
+        self.ran.lock().unwrap().clone()
+    }
+
+    fn known(&self, name: &str) -> KnownPlugin {
+        let edition = *self.edition.lock().unwrap();
+        KnownPlugin {
+            digest: store::digest_of(format!("{name}{edition}").as_bytes()),
+            ..known(name)
+        }
     }
 
     /// Waits until a stage has arrived at the gate.
@@ -84,7 +114,12 @@ impl Stages {
 
     async fn outcome(&self, job: &StageJob, models: &dyn ModelPort) -> Result<StageOutput, Fault> {
         let mut text = String::new();
-        match self.behavior(job.context.stage_key.as_str()) {
+        let mut behavior = self.behavior(job.context.stage_key.as_str());
+        if let Behavior::ByAttempt(behaviors) = &behavior {
+            let last = behaviors.len() - 1;
+            behavior = behaviors[last.min(job.context.attempt as usize - 1)].clone();
+        }
+        match behavior {
             Behavior::Ask(questions) => {
                 for question in questions {
                     text.push_str(&ask(models, &question).await.map_err(fault)?);
@@ -97,10 +132,11 @@ impl Stages {
             }
             Behavior::Do(steps) => {
                 for step in steps {
-                    text.push_str(&self.step(step, models).await?);
+                    text.push_str(&self.step(job, step, models).await?);
                 }
             }
             Behavior::Fail(kind) => return Err(Fault { kind, message: "as told".to_owned() }),
+            Behavior::ByAttempt(_) => panic!("an attempt does one thing"),
             Behavior::Panic => panic!("as told"),
         }
         Ok(output(job, text))
@@ -111,7 +147,12 @@ impl Stages {
         self.gate.acquire().await.unwrap().forget();
     }
 
-    async fn step(&self, step: Step, models: &dyn ModelPort) -> Result<String, Fault> {
+    async fn step(
+        &self,
+        job: &StageJob,
+        step: Step,
+        models: &dyn ModelPort,
+    ) -> Result<String, Fault> {
         let mut text = String::new();
         match step {
             Step::Ask(question) => return ask(models, question).await.map_err(fault),
@@ -120,6 +161,13 @@ impl Stages {
                 text = ask(models, question).await.unwrap_or_default();
             }
             Step::Wait => self.wait().await,
+            Step::Earlier => {
+                let texts = job.context.artifacts.iter().map(|earlier| &*earlier.artifact.body);
+                text = texts.collect::<Vec<&str>>().join("\n");
+            }
+            Step::AskRevision => {
+                return ask(models, &wanted(&job.context)).await.map_err(fault);
+            }
             Step::AskInTheMiddle(question) => {
                 let mut stream = models.stream(request(question)).await.map_err(fault)?;
                 text = told(ask(models, "another question").await)?;
@@ -155,6 +203,17 @@ impl Stages {
             }
         }
         Ok(text)
+    }
+}
+
+/// What a reviewer wants changed, in one line.
+fn wanted(context: &StageContext) -> String {
+    match &context.revision {
+        None => "nothing is wanted".to_owned(),
+        Some(revision) => {
+            let texts = revision.previous.iter().map(|artifact| &*artifact.body);
+            format!("{}: {}", revision.feedback, texts.collect::<Vec<&str>>().join(", "))
+        }
     }
 }
 
@@ -210,25 +269,29 @@ fn output(job: &StageJob, body: String) -> StageOutput {
 impl StageRunner for Stages {
     fn run(&self, job: StageJob, models: Arc<dyn ModelPort>) -> BoxFuture<'_, Attempt> {
         Box::pin(async move {
+            self.ran.lock().unwrap().push(job.plugin.digest.clone());
             let outcome = self.outcome(&job, &*models).await;
             Attempt { outcome, log: StageLog::default(), consumed: Consumed::default() }
         })
     }
 
     fn build_prompt(&self, job: StageJob) -> BoxFuture<'_, Result<ModelRequest, Fault>> {
-        let question = format!("the question of {}", job.context.stage_key);
+        let question = match &job.context.revision {
+            None => format!("the question of {}", job.context.stage_key),
+            Some(_) => wanted(&job.context),
+        };
         Box::pin(async move { Ok(request(&question)) })
     }
 }
 
 impl PluginCatalog for Stages {
     fn list(&self) -> (Vec<KnownPlugin>, Vec<PluginError>) {
-        (vec![known("plain")], Vec::new())
+        (vec![self.known("plain")], Vec::new())
     }
 
     fn find(&self, reference: &PluginRef, _: Option<&str>) -> Result<KnownPlugin, PluginError> {
         match reference {
-            PluginRef::Name(name) => Ok(known(name)),
+            PluginRef::Name(name) => Ok(self.known(name)),
             PluginRef::Version { .. } | PluginRef::Digest(_) | PluginRef::Path(_) => {
                 Err(PluginError::Unknown { asked: reference.to_string(), known: Vec::new() })
             }
@@ -236,6 +299,14 @@ impl PluginCatalog for Stages {
     }
 
     fn pin(&self, _: &Digest) -> Result<(), PluginError> {
+        Ok(())
+    }
+
+    fn read(&self, digest: &Digest) -> Result<Vec<u8>, PluginError> {
+        Err(PluginError::Unknown { asked: digest.to_string(), known: Vec::new() })
+    }
+
+    fn keep(&self, _: &Digest, _: &[u8]) -> Result<(), PluginError> {
         Ok(())
     }
 }

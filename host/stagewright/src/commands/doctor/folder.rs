@@ -1,7 +1,9 @@
-//! The data folder: whether it can be written, how much room there is, who has it, and whether its log can be read.
+//! The data folder: whether it can be written, how much room there is, who has it, whether its log can be read, and,
+//! if that was asked for, whether everything in it is sound.
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use store::{Owner, Store};
+use store::{Depth, Owner, Store};
 
 use super::Check;
 use crate::client::{Client, Remote, Transport};
@@ -12,22 +14,26 @@ use crate::render;
 const FOLDER: &str = "data folder";
 const SPACE: &str = "free space";
 const LOG: &str = "log";
+const INTEGRITY: &str = "integrity";
 /// Free space below which a hint is due, in bytes: some ten thousand runs.
 const SPACE_LOW_BYTES: u64 = 1 << 30;
 /// Free space below which runs are about to stop, in bytes.
 const SPACE_OUT_BYTES: u64 = 64 << 20;
 
-pub(super) async fn checks(config: &Config) -> Vec<Check> {
+pub(super) async fn checks(config: &Config, depth: Depth) -> Vec<Check> {
     let folder = &config.data_dir;
     let existing = nearest_existing(folder);
     let mut checks = vec![writable(folder, &existing)];
     checks.extend(space(&existing));
-    checks.push(match Store::owner_of(folder) {
-        Ok(Some(owner)) => owned(config, &owner).await,
-        Ok(None) if folder.exists() => log(folder).await,
-        Ok(None) => Check::ok(LOG, "there are no runs yet"),
-        Err(error) => Check::failed(LOG, &Error::Store(error)),
-    });
+    match Store::owner_of(folder) {
+        Ok(Some(owner)) => {
+            checks.push(owned(config, &owner).await);
+            checks.extend((depth == Depth::Deep).then(|| not_looked_into(&owner)));
+        }
+        Ok(None) if folder.exists() => checks.extend(log(folder, depth).await),
+        Ok(None) => checks.push(Check::ok(LOG, "there are no runs yet")),
+        Err(error) => checks.push(Check::failed(LOG, &Error::Store(error))),
+    }
     checks
 }
 
@@ -88,7 +94,7 @@ async fn owned(config: &Config, owner: &Owner) -> Check {
         Ok(remote) => remote,
         Err(error) => return Check::failed(LOG, &error),
     };
-    match Client::new(Transport::Remote(remote)).ready().await {
+    match Client::new(Transport::Remote(Box::new(remote))).ready().await {
         Ok(ready) if ready.status == "ready" => Check::ok(
             LOG,
             format!("served by process {} at {url}, version {}", owner.pid, ready.version),
@@ -106,15 +112,31 @@ async fn owned(config: &Config, owner: &Owner) -> Check {
     }
 }
 
+/// Everything that is kept belongs to whoever works on it.
+fn not_looked_into(owner: &Owner) -> Check {
+    Check::warning(
+        INTEGRITY,
+        format!("process {} works on the data folder: what is kept was not looked into", owner.pid),
+        "end it, then ask again",
+    )
+}
+
 /// Opens the log as a command would, and closes it again.
-async fn log(folder: &Path) -> Check {
+async fn log(folder: &Path, depth: Depth) -> Vec<Check> {
     let store = match Store::open(folder) {
         Ok(store) => store,
-        Err(error) => return Check::failed(LOG, &Error::Store(error)),
+        Err(error) => return vec![Check::failed(LOG, &Error::Store(error))],
     };
-    let active = store.active_runs().await;
+    let mut checks = vec![readable(&store).await];
+    if depth == Depth::Deep {
+        checks.extend(integrity(&store).await);
+    }
     store.close();
-    match active {
+    checks
+}
+
+async fn readable(store: &Store) -> Check {
+    match store.active_runs().await {
         Ok(runs) if runs.is_empty() => Check::ok(LOG, "it can be read; no run is unfinished"),
         Ok(runs) => {
             let count = render::counted(runs.len() as u64, "run goes", "runs go");
@@ -122,6 +144,31 @@ async fn log(folder: &Path) -> Check {
         }
         Err(error) => Check::failed(LOG, &Error::Store(error)),
     }
+}
+
+/// Reads all that is kept, and compares what is shown of runs with their logs.
+async fn integrity(store: &Store) -> Vec<Check> {
+    let begun = Instant::now();
+    let findings = match store.check(Depth::Deep).await {
+        Ok(findings) => findings,
+        Err(error) => return vec![Check::failed(INTEGRITY, &Error::Store(error))],
+    };
+    if findings.is_empty() {
+        let time = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let detail = format!(
+            "pages, texts, logs and what is shown of them are sound; looked at in {}",
+            render::duration(time)
+        );
+        return vec![Check::ok(INTEGRITY, detail)];
+    }
+    let cure = "restore a backup with `stagewright restore`, and keep this folder for a look";
+    let mut checks: Vec<Check> =
+        findings.iter().map(|finding| Check::bad(INTEGRITY, finding.to_string(), None)).collect();
+    // Said once, with the last: it is the same for all of them.
+    if let Some(last) = checks.last_mut() {
+        last.cure = Some(cure.to_owned());
+    }
+    checks
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ fn server_of(config: &Config) -> Option<Client> {
         return None;
     };
     let remote = Remote::new(&url, config.token.as_ref()).ok()?;
-    Some(Client::new(Transport::Remote(remote)))
+    Some(Client::new(Transport::Remote(Box::new(remote))))
 }
 
 fn prices(config: &Config, models: Option<&ConfiguredModels>) -> Check {

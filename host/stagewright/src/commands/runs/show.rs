@@ -1,7 +1,10 @@
 //! One run, from each of its sides.
-use control_api::dto::{ArtifactDto, ListDto, ModelRequestDto, RoleDto, RunDto, StageDto};
+use control_api::dto::{
+    ArtifactDto, ListDto, ModelRequestDto, RoleDto, RunDto, RunStatusDto, StageDto,
+};
 use serde::Serialize;
 
+use crate::args::Diff;
 use crate::commands::calls;
 use crate::error::{Error, Exit};
 use crate::output::clean;
@@ -21,7 +24,14 @@ pub(super) async fn run(session: &Session<'_>, run_id: &str) -> Result<Exit, Err
         ["", "STAGE", "STATUS", "TRY", "PLUGIN", "TIME", "MODEL", "PERSON", "TOKENS", "RESULT"];
     session.output.line(&format!("\n{}", render::table(&head, &rows, paint)));
     if let Some(fault) = &run.summary.fault {
-        session.output.line(&format!("\n{} {}", paint.bad("failed:"), render::fault(fault)));
+        let word = match run.summary.status {
+            RunStatusDto::Paused => paint.waiting("paused, for its retries are spent:"),
+            _ => paint.bad("failed:"),
+        };
+        session.output.line(&format!("\n{word} {}", render::fault(fault)));
+    }
+    for stage in &run.stages {
+        say_stage(session, stage);
     }
     if let Some(pending) = &run.pending_approval {
         let show = session.command_line(&format!("approvals show {}", pending.approval_id));
@@ -32,6 +42,20 @@ pub(super) async fn run(session: &Session<'_>, run_id: &str) -> Result<Exit, Err
         ));
     }
     Ok(Exit::Done)
+}
+
+/// What a table has no room for: why and when a stage is done again.
+fn say_stage(session: &Session<'_>, stage: &StageDto) {
+    let paint = session.output.paint();
+    if let Some(at) = &stage.retry_at {
+        let why = stage.fault.as_ref().map(render::fault).unwrap_or_default();
+        let word = paint.waiting(&format!("{} is tried again at {}:", stage.key, render::time(at)));
+        session.output.line(&format!("\n{word} {why}"));
+    }
+    if let Some(feedback) = &stage.feedback {
+        let word = paint.waiting(&format!("{} is to be changed:", stage.key));
+        session.output.line(&format!("\n{word} {}", render::unbroken(feedback)));
+    }
 }
 
 fn facts(session: &Session<'_>, run: &RunDto) -> Vec<(&'static str, String)> {
@@ -58,6 +82,8 @@ fn facts(session: &Session<'_>, run: &RunDto) -> Vec<(&'static str, String)> {
         ("brand", or_empty(&summary.brand_id)),
         ("project", or_empty(&summary.project_id)),
         ("started", render::time(&summary.created_at)),
+        ("started by", or_empty(&summary.started_by)),
+        ("wakes", summary.wakes_at.as_deref().map(render::time).unwrap_or_default()),
         ("ended", summary.ended_at.as_deref().map(render::time).unwrap_or_default()),
         ("time", times),
         ("usage", render::usage(&run.usage)),
@@ -112,7 +138,7 @@ pub(super) async fn artifacts(session: &Session<'_>, run_id: &str) -> Result<Exi
         return Ok(Exit::Done);
     }
     let rows: Vec<Vec<String>> = artifacts.iter().map(artifact_row).collect();
-    let head = ["STAGE", "NAME", "VERSION", "CURRENT", "SIZE", "TYPE", "MADE"];
+    let head = ["STAGE", "NAME", "VERSION", "CURRENT", "SIZE", "TYPE", "MADE", "EDITED BY"];
     session.output.line(&render::table(&head, &rows, session.output.paint()));
     let print = session.command_line(&format!("runs artifacts {run_id} STAGE NAME"));
     session.output.note(&format!("print one with `{print}`"));
@@ -128,6 +154,7 @@ fn artifact_row(artifact: &ArtifactDto) -> Vec<String> {
         render::size(artifact.size_bytes),
         artifact.media_type.clone(),
         render::time(&artifact.created_at),
+        artifact.edited_by.clone().unwrap_or_default(),
     ]
 }
 
@@ -153,6 +180,28 @@ pub(super) async fn artifact(
         session.output.document(&ArtifactText { run_id, stage, name, media_type, body });
     } else {
         session.output.foreign(&body);
+    }
+    Ok(Exit::Done)
+}
+
+/// What changed from one version of an artifact to another.
+#[derive(Serialize)]
+struct ArtifactDiff<'a> {
+    run_id: &'a str,
+    stage: &'a str,
+    name: &'a str,
+    diff: String,
+}
+
+pub(super) async fn diff(session: &Session<'_>, run_id: &str, asked: &Diff) -> Result<Exit, Error> {
+    let Diff { stage, name, from, to, .. } = asked;
+    let diff = session.client.diff(run_id, stage, name, *from, *to).await?;
+    if session.output.is_json() {
+        session.output.document(&ArtifactDiff { run_id, stage, name, diff });
+    } else if diff.is_empty() {
+        session.output.note("the two versions are the same");
+    } else {
+        session.output.diff(&diff);
     }
     Ok(Exit::Done)
 }
