@@ -6,7 +6,7 @@ use rand::Rng as _;
 use crate::support::STAGEWRIGHT;
 
 /// Kills where nothing is said: some dozens of seconds on two busy cores without optimizations.
-const KILLS: u64 = 300;
+const KILLS: u64 = 200;
 /// Kills of one data folder. More would make each check slower, fewer would never kill an old folder.
 const KILLS_PER_ROUND: u64 = 25;
 /// Rounds at the same time: a server that waits for its model leaves time for others.
@@ -17,7 +17,7 @@ const LANES_MAX: u64 = 64;
 const HELP: &str = "\
 Kills `stagewright serve` at random moments, thousands of times, and checks what it promises.
 
-  --kills N   how often (300)
+  --kills N   how often (200)
   --seed N    repeats the choices of an earlier loop (random, and printed)
   --round N   only this round of it
   --lanes N   rounds at the same time (4)

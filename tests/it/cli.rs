@@ -294,6 +294,30 @@ fn doctor_looks_into_everything_if_it_is_asked_to() {
 }
 
 #[test]
+fn a_command_that_is_told_works_with_the_configuration_that_was_named() {
+    let folder = Folder::new();
+    folder.write("my conf.yaml", "data_dir: elsewhere\n");
+    let named = ["--config", "my conf.yaml"];
+    let ran = stagewright(
+        &folder,
+        &[&named[..], &["run", "foundation_stack", "--request", "b"]].concat(),
+    );
+    assert_eq!(ran.code, 4, "{ran}");
+    let told = "`stagewright --config 'my conf.yaml' approvals show appr_";
+    assert!(ran.stderr.contains(told), "{ran}");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_told_without_a_table_of_nothing() {
+    let folder = Folder::new();
+    folder.write("stagewright.yaml", "webhooks: { desk: { url_env: NOT_SET } }\n");
+    let ran = stagewright(&folder, &["doctor"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains("bad      configuration: `webhooks.desk` names"), "{ran}");
+    assert!(!ran.stdout.contains("SETTING"), "{ran}");
+}
+
+#[test]
 fn completions_are_printed() {
     let folder = Folder::new();
     for shell in ["bash", "zsh", "fish"] {

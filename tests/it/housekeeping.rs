@@ -125,6 +125,25 @@ async fn whoever_watches_a_run_that_is_removed_is_told_no_more() {
 }
 
 #[test]
+fn what_cannot_be_done_is_told_in_the_words_of_the_command_line() {
+    let folder = with_single();
+    for command in [&["runs", "import", "none.tar.gz"], &["restore", "none.tar.gz"][..]] {
+        let ran = stagewright(&folder, command);
+        assert_eq!(ran.code, 2, "{command:?}: {ran}");
+        assert!(ran.stderr.contains("`none.tar.gz` cannot be read"), "{command:?}: {ran}");
+    }
+    let unsaid = stagewright(&folder, &["runs", "prune"]);
+    assert_eq!(unsaid.code, 1, "{unsaid}");
+    assert!(unsaid.stderr.contains("hint: say `--older-than`, `--keep` or both"), "{unsaid}");
+
+    let ran = stagewright(&folder, &["run", "single", "--request", "Honey"]);
+    assert!(ran.stderr.contains("run created: `single`, 1 stage\n"), "{ran}");
+    let unnamed = stagewright(&folder, &["runs", "retry", "last"]);
+    assert_eq!(unnamed.code, 1, "{unnamed}");
+    assert!(unnamed.stderr.contains("hint: name it with `--stage STAGE`"), "{unnamed}");
+}
+
+#[test]
 fn a_run_is_the_same_in_another_folder() {
     let folder = with_single();
     let run = run(&folder, "foundation_stack");

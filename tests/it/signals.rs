@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use model_server::ModelServer;
 
-use crate::support::{Folder, Server};
+use crate::support::{Folder, Server, stagewright};
 
 /// A second order is obeyed within a second; a machine that compiles at the same time may take longer.
 const AT_ONCE_MAX: Duration = Duration::from_secs(5);
@@ -71,6 +71,9 @@ async fn a_second_order_ends_it_at_once_and_nothing_is_lost() {
 
     server.terminate();
     said(&folder, "stopping: nothing new begins").await;
+    let meanwhile = stagewright(&folder, &["runs", "list"]);
+    assert_eq!(meanwhile.code, 1, "{meanwhile}");
+    assert!(meanwhile.stderr.contains("hint: it may be ending"), "{meanwhile}");
     let told_again_at = Instant::now();
     server.terminate();
     assert_eq!(server.ended(), 4, "something was left before its end");

@@ -90,6 +90,7 @@ codes! {
     RunNotEnded, "run_not_ended", 409, false, "The run has not ended", "wait for its end, or cancel it first";
     StageNotNamed, "stage_not_named", 409, false, "The run is completed", "name the stage to start again from";
     EarlierStageMissing, "earlier_stage_missing", 409, false, "A stage before the one named has no result", "start again from an earlier stage";
+    EarlierGateNotPassed, "earlier_gate_not_passed", 409, false, "A gate before the stage named has not been passed", "start again from the stage of that gate";
     AttemptStale, "attempt_stale", 409, true, "The attempt is not running any more", "reload the run, then try again";
     ArtifactsMissing, "artifacts_missing", 409, false, "The stage needs artifacts that are not made yet", "wait until the earlier stages are done";
     PluginUnusable, "plugin_unusable", 409, false, "A plugin cannot be used", "do what the findings say, or put back the plugin's file";
@@ -151,6 +152,7 @@ impl From<&Refusal> for Code {
             Refusal::StageNotNamed => Code::StageNotNamed,
             Refusal::UnknownStage { .. } => Code::StageUnknown,
             Refusal::EarlierStageMissing { .. } => Code::EarlierStageMissing,
+            Refusal::EarlierGateNotPassed { .. } => Code::EarlierGateNotPassed,
             Refusal::StaleAttempt => Code::AttemptStale,
         }
     }

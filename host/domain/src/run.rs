@@ -160,6 +160,8 @@ pub struct StageProgress {
     pub failures: u32,
     /// What the stage made, if it is done. A retry from here or from before takes it away, and so does a revision.
     pub result: Option<StageResult>,
+    /// Whether the gate after it was passed with that result.
+    pub is_granted: bool,
     /// What a reviewer wants changed, until the stage is done again.
     pub revision: Option<Wish>,
 }

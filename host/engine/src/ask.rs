@@ -22,6 +22,8 @@ pub const VARIABLE_BYTES_MAX: usize = 64 << 10;
 pub const ACTOR_BYTES_MAX: usize = 200;
 /// Longest comment or reason, in bytes.
 pub const COMMENT_BYTES_MAX: usize = 16 << 10;
+/// Most edits of one decision: as many as a stage may make artifacts, by any profile.
+pub(crate) const EDIT_COUNT_MAX: usize = 256;
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 /// Most messages of one chat.

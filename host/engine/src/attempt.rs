@@ -95,18 +95,22 @@ impl Inner {
         record: AttemptRecord,
         outcome: Result<StageOutput, Fault>,
     ) -> Result<(), Error> {
-        let (attempt, at) = (record.attempt, record.ended_at);
+        let attempt = record.attempt;
         let mut beside = Vec::new();
-        let command = match outcome {
-            Ok(output) => {
-                let result = kept(output, &mut beside);
-                let approval = self.parts.clock.new_approval_id();
-                Command::FinishStage { stage, attempt, result, approval, at }
-            }
+        let ended =
+            outcome.map(|output| (kept(output, &mut beside), self.parts.clock.new_approval_id()));
+        beside.push(Beside::AttemptEnded(record));
+        // Deadlines and waits begin when the end is kept: a disk that is full for hours takes nothing from them.
+        let command = |at| match ended.clone() {
+            Ok((result, approval)) => Command::FinishStage { stage, attempt, result, approval, at },
             Err(fault) => Command::FailStage { stage, attempt, fault, at },
         };
-        beside.push(Beside::AttemptEnded(record));
-        self.commit_patiently(cell, command, beside).await.map(drop)
+        self.patiently(|| async {
+            let mut locked = cell.lock(&self.parts.store).await;
+            let command = command(self.parts.clock.now());
+            self.commit_locked(cell, &mut locked, command, beside.clone()).await.map(drop)
+        })
+        .await
     }
 
     /// What a stage at this position is told.

@@ -93,6 +93,9 @@ pub(crate) fn actor_problem(actor: &str) -> Option<Problem> {
             "`actor` says who acts: 1 to {ACTOR_BYTES_MAX} bytes, not blank and without control characters; it has {}",
             actor.len()
         )
+    } else if actor.trim() != actor {
+        // One person would be two at a gate for two, and somebody else than the one who started the run.
+        "`actor` has blanks before or after the name: leave them out".to_owned()
     } else if actor.starts_with(HOST_ACTOR_PREFIX) {
         format!("names that begin with `{HOST_ACTOR_PREFIX}` are the host's own")
     } else {

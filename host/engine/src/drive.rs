@@ -3,7 +3,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::run::{Command, Effect, Ending, Run, RunState};
+use domain::run::{Command, Effect, Run, RunState};
 use domain::{Fault, FaultKind, StageIdx};
 use store::{Beside, CallAnswered};
 use tokio::sync::OwnedSemaphorePermit;
@@ -85,20 +85,19 @@ impl Inner {
     /// either, the run rests as it is until somebody asks something of it, or the host starts again.
     async fn give_up(self: &Arc<Self>, cell: &Arc<RunCell>, error: &Error) {
         tracing::error!(run.id = %cell.id, %error, "run `{}` cannot go on", cell.id);
-        let state = match cell.lock(&self.parts.store).await.run().await {
-            Ok(run) => run.state().clone(),
-            Err(_) => RunState::Finished(Ending::Completed),
-        };
-        if let RunState::Running { stage, attempt, .. } = state {
+        let mut locked = cell.lock(&self.parts.store).await;
+        // Under the same lock as the failure: a retry that comes right after it finds that nobody drives the run.
+        locked.slot.is_driven = false;
+        let Ok(run) = locked.run().await else { return };
+        if let RunState::Running { stage, attempt, .. } = *run.state() {
             let message = format!("the host could not go on with the attempt: {error}");
             let fault = Fault { kind: FaultKind::Host, message };
             let at = self.parts.clock.now();
             let command = Command::FailStage { stage, attempt, fault, at };
-            let failed = self.commit(cell, command, Vec::new());
+            let failed = self.commit_locked(cell, &mut locked, command, Vec::new());
             // It was logged above; there is nowhere else to write it.
             failed.await.ok();
         }
-        cell.lock(&self.parts.store).await.slot.is_driven = false;
     }
 
     /// Room for one attempt; `None` when the host shuts down.
@@ -159,7 +158,7 @@ impl Inner {
         self.patiently(|| async { Ok(store.keep_answer(answer.clone()).await?) }).await
     }
 
-    async fn patiently<T, W: Future<Output = Result<T, Error>>>(
+    pub(crate) async fn patiently<T, W: Future<Output = Result<T, Error>>>(
         &self,
         work: impl Fn() -> W,
     ) -> Result<T, Error> {

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::RunId;
 use domain::plan::Plan;
 use domain::run::{Command, Status};
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use store::{
     ArchiveError, CheckedArchive, KeepRule, PrunableRun, PruneWish, Removal, Secrets, check_archive,
 };
@@ -144,17 +145,21 @@ impl Engine {
         .await
     }
 
-    /// A copy of the data folder, at its beginning. Runs go on meanwhile.
+    /// A copy of the data folder, at its beginning. Runs go on meanwhile. A shutdown does not wait for it.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Archive`], or [`Error::ShuttingDown`].
     pub async fn backup(&self, secrets: Secrets) -> Result<File, Error> {
         let engine = self.clone();
         self.apart(async move {
-            let writing = engine
-                .0
-                .blocking(move |inner| inner.parts.store.backup(secrets, inner.parts.clock.now()));
-            Ok(writing.await?)
+            let writing = engine.0.blocking(move |inner| {
+                let is_called_off = || inner.draining.is_cancelled();
+                inner.parts.store.backup(secrets, inner.parts.clock.now(), &is_called_off)
+            });
+            match writing.await {
+                Err(_) if engine.0.draining.is_cancelled() => Err(Error::ShuttingDown),
+                written => Ok(written?),
+            }
         })
         .await
     }
@@ -183,11 +188,20 @@ impl Inner {
         if ask.doing == PruneDoing::Plan {
             return Ok(Pruned { runs: planned, is_more });
         }
+        let has_failed = AtomicBool::new(false);
+        let has_failed = &has_failed;
         let removing = stream::iter(planned).map(|run| async move {
-            let is_removed = self.remove(&run.id).await?;
-            Ok::<_, Error>(is_removed.then_some(run))
+            if has_failed.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let removed = self.remove(&run.id).await;
+            has_failed.fetch_or(removed.is_err(), Ordering::Relaxed);
+            removed.map(|is_removed| is_removed.then_some(run))
         });
-        let removed: Vec<_> = removing.buffered(REMOVED_AT_ONCE).try_collect().await?;
+        // Those that are under way when one fails come to their end: a removal that is dropped in its middle goes on
+        // only at the next start.
+        let removed: Vec<Result<_, Error>> = removing.buffered(REMOVED_AT_ONCE).collect().await;
+        let removed = removed.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(Pruned { runs: removed.into_iter().flatten().collect(), is_more })
     }
 
@@ -207,13 +221,15 @@ impl Inner {
         if locked.slot.is_driven {
             return Ok(false);
         }
-        let removal = self.parts.store.remove_run(run, self.parts.clock.now()).await?;
-        if removal != Removal::Gone {
+        let removal = self.parts.store.remove_run(run, self.parts.clock.now()).await;
+        if matches!(removal, Ok(Removal::Unknown | Removal::NotEnded)) {
             return Ok(false);
         }
+        // Also after a failure, because the run may be gone and only its rest not: whoever asks reads what is there.
         locked.empty();
         self.registry.forget(&cell);
         cell.gone.cancel();
+        removal?;
         Ok(true)
     }
 

@@ -108,6 +108,8 @@ pub(crate) struct Config {
     /// The program that texts are edited with.
     pub(crate) editor: Option<String>,
     pub(crate) settings: Vec<Setting>,
+    /// The configuration file, where the command line names one.
+    pub(crate) file_flag: Option<PathBuf>,
 }
 
 /// The part of the configuration that the vault needs, so that a key that is missing can be put there.
@@ -228,6 +230,7 @@ impl Config {
             providers,
             actor: people::actor(flags.actor.as_deref(), surroundings.actor())?,
             editor: surroundings.editor(),
+            file_flag: flags.config.clone(),
         })
     }
 

@@ -1,6 +1,8 @@
 //! Why a command did not do what was asked, with the cure and the exit code.
 //!
 //! A fault of the run itself is not an error here: it is part of what a command shows (see `follow`).
+use std::path::Path;
+
 use control_api::dto::ProblemDto;
 use gateway::{PriceListError, PriceListProblem};
 
@@ -106,6 +108,14 @@ impl Error {
         Error::Usage { message: message.into(), hint: None }
     }
 
+    /// The archive that was named on the command line is not there, or not to be read.
+    pub(crate) fn unreadable_archive(path: &Path, error: &std::io::Error) -> Error {
+        Error::Usage {
+            message: format!("`{}` cannot be read: {error}", path.display()),
+            hint: Some("name an archive that exists and that you may read".to_owned()),
+        }
+    }
+
     /// The process's answer to whoever called it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -157,7 +167,9 @@ impl Error {
             Error::Served { .. } => {
                 "use it, stop it first, or serve another `--data-dir` on another `--port`"
             }
-            Error::Unreachable { .. } => "see whether the process is well; stop it and try again",
+            Error::Unreachable { .. } => {
+                "it may be ending, and let open model calls finish: try again when it has; if it stays so, stop it"
+            }
             Error::NotUnderstood { .. } => "run the same version of the program as the server",
             Error::TokenMissing { .. } => {
                 "set `STAGEWRIGHT_TOKEN` to a long random text, or listen on `127.0.0.1`"
@@ -228,6 +240,7 @@ fn hint_at_a_terminal(problem: &ProblemDto) -> &str {
         "run_unknown" => "list the runs with `stagewright runs list`",
         "artifact_unknown" => "list the artifacts with `stagewright runs artifacts RUN`",
         "approval_unknown" => "list what waits with `stagewright approvals list`",
+        "stage_not_named" => "name it with `--stage STAGE`; `stagewright runs show RUN` lists them",
         "call_unknown" => "list the calls with `stagewright calls list`",
         "profile_unknown" => "list the profiles with `stagewright profiles list`",
         "plugin_unknown" => "list the plugins with `stagewright plugins list`",

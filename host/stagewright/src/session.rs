@@ -1,4 +1,5 @@
 //! One command's way to the runs: finds the server that owns the data folder, or opens the engine in this process.
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,18 +112,22 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A command line that works on the same data folder.
+/// A command line that works on the same data folder, with the same configuration.
 pub(crate) fn command_line(config: &Config, rest: &str) -> String {
-    let data_dir = config.data_dir.display().to_string();
-    let setting = config.settings.iter().find(|setting| setting.key == "data_dir");
-    match setting {
-        Some(setting) if setting.origin.starts_with("flag") => {
-            let is_plain = !data_dir.contains(|character: char| !is_plain_in_a_shell(character));
-            let data_dir = if is_plain { data_dir } else { format!("'{data_dir}'") };
-            format!("stagewright --data-dir {data_dir} {rest}")
-        }
-        _ => format!("stagewright {rest}"),
+    let mut line = "stagewright".to_owned();
+    if let Some(file) = &config.file_flag {
+        line.push_str(&format!(" --config {}", in_a_shell(file)));
     }
+    let setting = config.settings.iter().find(|setting| setting.key == "data_dir");
+    if setting.is_some_and(|setting| setting.origin.starts_with("flag")) {
+        line.push_str(&format!(" --data-dir {}", in_a_shell(&config.data_dir)));
+    }
+    format!("{line} {rest}")
+}
+
+fn in_a_shell(path: &Path) -> String {
+    let path = path.display().to_string();
+    if path.chars().all(is_plain_in_a_shell) { path } else { format!("'{path}'") }
 }
 
 fn is_plain_in_a_shell(character: char) -> bool {

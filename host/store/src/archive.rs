@@ -31,6 +31,8 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 
 pub use check::check;
+#[cfg(test)]
+pub(crate) use check::check_bounded;
 pub(crate) use insert::insert;
 pub use pack::ARCHIVE_BYTES_MAX;
 pub(crate) use pack::{Entries, Packing};
@@ -167,6 +169,23 @@ fn detail_of(error: Error) -> String {
         Error::Damaged { detail, .. } | Error::Database { detail, .. } => detail,
         other => other.to_string(),
     }
+}
+
+/// Of all that a manifest says, what it is the manifest of.
+#[derive(Deserialize)]
+struct SaidFormat {
+    format: String,
+}
+
+/// Compares the format that a manifest names. Comes before the rest is read: other formats have other members.
+pub(crate) fn expect_format(manifest: &str, format: &str) -> Result<(), ArchiveError> {
+    let bad = |detail: String| ArchiveError::bad(MANIFEST, detail);
+    let said: SaidFormat =
+        serde_json::from_str(manifest).map_err(|error| bad(error.to_string()))?;
+    if said.format == format {
+        return Ok(());
+    }
+    Err(bad(format!("it is a `{}`, and not a `{format}`", said.format)))
 }
 
 fn body_entry(digest: &Digest) -> String {

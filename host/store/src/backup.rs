@@ -9,8 +9,11 @@
 mod restore;
 
 use std::fs::{self, File};
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use domain::Timestamp;
 use rusqlite::Connection;
@@ -34,6 +37,12 @@ const FOLDERS: [&str; 3] = ["pinned", "plugins", "profiles"];
 const VAULT: &str = "secrets.vault";
 /// Deepest folder below one that is copied: a person who nests deeper has put something else there.
 const DEPTH_MAX: u32 = 16;
+
+/// How often it is looked whether a copy of the database is still wanted.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether nobody wants the backup any more: it takes minutes for a large database, and a program that ends has seconds.
+pub(crate) type CalledOff<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// Whether the encrypted keys of providers go into a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,17 +69,18 @@ struct FileLine {
     sha256: String,
 }
 
-/// Writes the backup of a data folder. The connection may be one that only reads.
+/// Writes the backup of a data folder. The connection may be one that only reads. Fails soon after it is called off.
 pub(crate) fn write(
     db: &Connection,
     data_dir: &Path,
     secrets: Secrets,
     at: Timestamp,
+    is_called_off: CalledOff<'_>,
 ) -> Result<File, ArchiveError> {
     let copy = spool::named(data_dir)?;
-    copy_database(db, copy.path())?;
-    let mut writing =
-        Writing { packing: Packing::into_file(spool::nameless(data_dir)?), files: Vec::new() };
+    copy_database(db, copy.path(), is_called_off)?;
+    let packing = Packing::into_file(spool::nameless(data_dir)?);
+    let mut writing = Writing { packing, files: Vec::new(), is_called_off };
     writing.add(DATABASE_FILE, copy.path())?;
     for folder in FOLDERS {
         for (name, path) in files_below(folder, &data_dir.join(folder), DEPTH_MAX)? {
@@ -81,7 +91,7 @@ pub(crate) fn write(
     if secrets == Secrets::Encrypted && is_plain_file(&vault) {
         writing.add(VAULT, &vault)?;
     }
-    let Writing { mut packing, files } = writing;
+    let Writing { mut packing, files, .. } = writing;
     let manifest = Manifest {
         format: FORMAT.to_owned(),
         version: FORMAT_VERSION,
@@ -95,26 +105,61 @@ pub(crate) fn write(
 }
 
 /// A whole and compact copy. Others read and write meanwhile; it is as of the moment at which it begins.
-fn copy_database(db: &Connection, into: &Path) -> Result<(), Error> {
+fn copy_database(db: &Connection, into: &Path, is_called_off: CalledOff<'_>) -> Result<(), Error> {
     let Some(into) = into.to_str() else {
         return Err(Error::database("the path of the data folder is no text"));
     };
-    db.execute("VACUUM INTO ?1", [into])?;
-    Ok(())
+    let (interrupt, is_done) = (db.get_interrupt_handle(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                if is_called_off() {
+                    interrupt.interrupt();
+                }
+                thread::park_timeout(LOOK_PAUSE);
+            }
+        });
+        let copied = db.execute("VACUUM INTO ?1", [into]);
+        is_done.store(true, Ordering::Relaxed);
+        watching.thread().unpark();
+        copied.map(drop).map_err(Error::from)
+    })
 }
 
-struct Writing {
+/// What is read for a backup that somebody may call off.
+struct Watched<'a, R> {
+    inner: R,
+    is_called_off: CalledOff<'a>,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if (self.is_called_off)() {
+            return Err(io::Error::other("the backup was called off"));
+        }
+        self.inner.read(buffer)
+    }
+}
+
+struct Writing<'a> {
     packing: Packing,
     files: Vec<FileLine>,
+    is_called_off: CalledOff<'a>,
 }
 
-impl Writing {
+impl Writing<'_> {
     fn add(&mut self, name: &str, path: &Path) -> Result<(), ArchiveError> {
         let failed = |error| Error::io(path, error);
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            // It was there for a moment: what a component, or a text in an editor, is written to before it has its name.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error).into()),
+        };
         let size_bytes = file.metadata().map_err(failed)?.len();
         file.rewind().map_err(failed)?;
-        let mut content = Hashing::new(file.take(size_bytes));
+        let watched = Watched { inner: file.take(size_bytes), is_called_off: self.is_called_off };
+        let mut content = Hashing::new(watched);
         self.packing.add(name, size_bytes, &mut content)?;
         let sha256 = content.hex();
         self.files.push(FileLine { name: name.to_owned(), size_bytes, sha256 });
@@ -137,6 +182,7 @@ fn files_below(name: &str, folder: &Path, depth_max: u32) -> Result<Vec<(String,
         let entry = entry.map_err(failed)?;
         let path = entry.path();
         let Some(file_name) = entry.file_name().to_str().map(str::to_owned) else {
+            left_out(&path, "its name is no Unicode");
             continue;
         };
         let name = format!("{name}/{file_name}");
@@ -145,8 +191,15 @@ fn files_below(name: &str, folder: &Path, depth_max: u32) -> Result<Vec<(String,
             found.extend(files_below(&name, &path, depth_max - 1)?);
         } else if kind.is_file() {
             found.push((name, path));
+        } else {
+            left_out(&path, "it is neither a file nor a folder that is not too deep");
         }
     }
     found.sort();
     Ok(found)
+}
+
+fn left_out(path: &Path, cause: &str) {
+    let path = path.display();
+    tracing::warn!("`{path}` is left out of the backup: {cause}");
 }

@@ -118,6 +118,13 @@ pub(crate) fn open_scratch() -> Result<Connection, Error> {
     Ok(db)
 }
 
+/// Lets a database grow no further than this; what would is [`Error::Full`].
+pub(crate) fn bound_size(db: &Connection, bytes_max: u64) -> Result<(), Error> {
+    let page_bytes: u64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let page_count = bytes_max / page_bytes;
+    Ok(db.pragma_update_and_check(None, "max_page_count", page_count as i64, |_| Ok(()))?)
+}
+
 fn set_up(db: &Connection, cache_kib: i64) -> Result<(), Error> {
     // A negative size means KiB rather than pages.
     db.pragma_update(None, "cache_size", -cache_kib)?;

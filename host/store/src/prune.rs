@@ -166,8 +166,16 @@ fn remove_events(db: &Connection, run: &RunId) -> Result<bool, Error> {
     })?;
     let events = events.collect::<Result<Vec<_>, _>>()?;
     for (seq, payload) in &events {
-        for digest in bodies_of(&record::decode_event(payload)?) {
-            release(db, digest, run)?;
+        match record::decode_event(payload) {
+            Ok(event) => {
+                for digest in bodies_of(&event) {
+                    release(db, digest, run)?;
+                }
+            }
+            // The run is hidden already, and a start that fails over it, again and again, would help nobody.
+            Err(error) => {
+                tracing::warn!(run.id = %run, %error, "texts of an event of the removed run `{run}` are kept: it cannot be read");
+            }
         }
         db.prepare_cached(DELETE_EVENT)?.execute([seq])?;
     }

@@ -1,5 +1,6 @@
 //! The store against real files, one temporary folder each.
 mod appending;
+mod archives;
 mod calls_listed;
 mod files;
 mod folders;

@@ -77,12 +77,13 @@ fn created(what: &EventKindDto) -> String {
     else {
         return String::new();
     };
-    let count = stages.len();
+    let stages = match stages.len() {
+        1 => "1 stage".to_owned(),
+        count => format!("{count} stages"),
+    };
     match fallback_applied {
-        true => {
-            format!("run created: `{effective_mode}` instead of `{requested_mode}`, {count} stages")
-        }
-        false => format!("run created: `{effective_mode}`, {count} stages"),
+        true => format!("run created: `{effective_mode}` instead of `{requested_mode}`, {stages}"),
+        false => format!("run created: `{effective_mode}`, {stages}"),
     }
 }
 

@@ -89,6 +89,7 @@ impl Run {
     fn apply_finished(&mut self, stage: StageIdx, result: &StageResult) {
         if let Some(progress) = self.progress.get_mut(stage.as_usize()) {
             progress.result = Some(result.clone());
+            progress.is_granted = false;
             progress.failures = 0;
             progress.revision = None;
         }
@@ -208,6 +209,9 @@ impl Run {
     }
 
     fn apply_result_granted(&mut self, stage: StageIdx) {
+        if let Some(progress) = self.progress.get_mut(stage.as_usize()) {
+            progress.is_granted = true;
+        }
         self.state = match (&self.state, self.stage_after(stage)) {
             (RunState::Paused { .. }, Some(next)) => RunState::Paused { at: PausedAt::Stage(next) },
             (
@@ -269,6 +273,7 @@ impl Run {
     fn apply_retried(&mut self, from: StageIdx) {
         for (idx, stage) in self.progress.iter_mut().enumerate().skip(from.as_usize()) {
             stage.result = None;
+            stage.is_granted = false;
             stage.failures = 0;
             // What a reviewer said of a stage that never was done again still holds for it, and for no later one.
             if idx > from.as_usize() {

@@ -222,12 +222,22 @@ impl Run {
         if from.as_usize() >= self.progress.len() {
             return Err(Refusal::UnknownStage { stage: from });
         }
-        let missing = (0u16..).zip(&self.progress).take(from.as_usize());
-        let mut missing = missing.filter(|(_, progress)| progress.result.is_none());
-        if let Some((first, _)) = missing.next() {
-            return Err(Refusal::EarlierStageMissing { first_missing: StageIdx(first) });
-        }
+        self.expect_passed_until(from)?;
         Ok(vec![Event::RunRetried { from, actor }])
+    }
+
+    /// Everything before a stage is done, and no gate on the way is passed over.
+    fn expect_passed_until(&self, from: StageIdx) -> Result<(), Refusal> {
+        for (idx, progress) in (0u16..).zip(&self.progress).take(from.as_usize()) {
+            let stage = StageIdx(idx);
+            if progress.result.is_none() {
+                return Err(Refusal::EarlierStageMissing { first_missing: stage });
+            }
+            if self.gate_policy(stage).is_some() && !progress.is_granted {
+                return Err(Refusal::EarlierGateNotPassed { stage });
+            }
+        }
+        Ok(())
     }
 
     fn expect_attempt(&self, of: StageIdx, number: u32) -> Result<AfterAttempt, Refusal> {

@@ -65,6 +65,12 @@ pub enum Refusal {
         /// The first stage without a result.
         first_missing: StageIdx,
     },
+    /// Nobody granted the result of a stage before it.
+    #[error("the gate after stage {} has not been passed: start again from that stage or before", .stage.0)]
+    EarlierGateNotPassed {
+        /// The first stage whose result was not granted.
+        stage: StageIdx,
+    },
     /// The engine reports on an attempt that is not running any more.
     #[error("that attempt is not running")]
     StaleAttempt,

@@ -12,6 +12,7 @@ use profile::{Problem, Problems};
 use store::{ApprovalRow, ApprovalStatus, Beside};
 
 use super::{actor_problem, problem, words_problem};
+use crate::ask::EDIT_COUNT_MAX;
 use crate::attempt::content_hash;
 use crate::lifecycle::Inner;
 use crate::{ArtifactEdit, Engine, Error, GateDecision};
@@ -96,7 +97,12 @@ impl Inner {
         drop(locked);
         let (grants, content_hash) = match before {
             Some(gate) => gate_after(&gate, &recorded),
-            None => (self.grants_of(&row).await?, row.content_hash),
+            None => {
+                // Read again: it may have been decided between the first look and the lock.
+                let decided = self.parts.store.approval(&approval).await?;
+                let decided = decided.ok_or_else(|| Error::UnknownApproval(approval.clone()))?;
+                (self.grants_of(&decided).await?, decided.content_hash)
+            }
         };
         let grants_wanted = usize::from(row.grant_count);
         Ok(Decided { run_id: row.run, status, is_open, grants, grants_wanted, content_hash })
@@ -246,6 +252,12 @@ fn problems_of(decision: &GateDecision) -> Vec<Problem> {
             problems.push(problem("/edits", message.to_owned()));
         }
         Verdict::Granted | Verdict::Rejected | Verdict::Revised => {}
+    }
+    if edits.len() > EDIT_COUNT_MAX {
+        let found = edits.len();
+        let message = format!("there are {found} edits; {EDIT_COUNT_MAX} are allowed");
+        problems.push(problem("/edits", message));
+        return problems;
     }
     let mut names = HashSet::new();
     for (idx, ArtifactEdit { name, body }) in edits.iter().enumerate() {

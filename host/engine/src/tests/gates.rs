@@ -130,6 +130,14 @@ async fn every_problem_of_an_edit_is_reported_and_the_gate_stays_open() {
 }
 
 #[tokio::test]
+async fn edits_without_number_are_one_problem_and_not_one_for_each() {
+    let (_server, host, run) = at_gate(GatePolicy::default()).await;
+    let edits = vec![edit("third.md", ""); 100_000];
+    let asked = grant_with(&host, &run, edits).await;
+    assert_eq!(places(host.engine.decide_gate(asked).await), ["/edits"]);
+}
+
+#[tokio::test]
 async fn the_same_edit_again_is_no_error_and_another_one_is_refused() {
     let (_server, host, run) = at_gate(GatePolicy::default()).await;
     let asked = grant_with(&host, &run, vec![edit("first.md", "a nest")]).await;
@@ -144,6 +152,28 @@ async fn the_same_edit_again_is_no_error_and_another_one_is_refused() {
     let refused = refusal(host.engine.decide_gate(other).await);
     assert_eq!(refused, Refusal::AlreadyDecided { verdict: Verdict::Granted });
     assert_eq!(host.journal(&run).await, before);
+}
+
+#[tokio::test]
+async fn the_same_edit_twice_at_once_is_answered_the_same_twice() {
+    let (_server, host, run) = at_gate(GatePolicy::default()).await;
+    let asked = grant_with(&host, &run, vec![edit("first.md", "a nest")]).await;
+    let decide = || host.engine.decide_gate(asked.clone());
+    let (one, other) = tokio::join!(decide(), decide());
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!((one.grants, other.grants), (1, 1));
+    assert_eq!(one.content_hash, other.content_hash);
+}
+
+#[tokio::test]
+async fn blanks_around_a_name_make_no_second_person() {
+    let (_server, host, run) = at_gate(two_grants()).await;
+    let row = host.gate(&run).await;
+    host.engine.decide_gate(decision(&row, Verdict::Granted, "bob")).await.unwrap();
+    for name in ["bob ", " bob", " stagewright:deadline"] {
+        let again = decision(&row, Verdict::Granted, name);
+        assert_eq!(places(host.engine.decide_gate(again).await), ["/actor"], "{name}");
+    }
 }
 
 #[tokio::test]

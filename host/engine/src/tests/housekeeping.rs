@@ -40,3 +40,23 @@ async fn a_run_that_waits_stays() {
     assert!(host.engine.prune(everything(PruneDoing::Remove)).await.unwrap().runs.is_empty());
     assert!(host.engine.store().run(&run).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn a_run_whose_removal_breaks_off_is_gone_for_whoever_has_it_open() {
+    let host = Host::start(&[SINGLE]).await;
+    host.stages.set("first", Behavior::Ask(vec!["one".to_owned()]));
+    let run = host.submit("single").await;
+    host.reaches(&run, Status::Completed).await;
+    let mut watching = host.engine.subscribe(&run);
+    // Its rows can be removed, and its files cannot.
+    host.engine.store().write_run_files(&run).await.unwrap();
+    let runs = host.folder.path().join("runs");
+    std::fs::rename(&runs, host.folder.path().join("elsewhere")).unwrap();
+    std::fs::write(&runs, "no folder").unwrap();
+
+    let removed = host.engine.prune(everything(PruneDoing::Remove)).await;
+    assert!(matches!(removed, Err(Error::Store(_))), "{removed:?}");
+    while watching.next().await.is_some() {}
+    let retried = host.engine.retry(&run, None, "ann").await;
+    assert!(matches!(retried, Err(Error::UnknownRun(_))), "{retried:?}");
+}

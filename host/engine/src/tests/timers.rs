@@ -9,7 +9,7 @@ use insta::assert_snapshot;
 use model_server::{Behavior as Server, ModelServer};
 use tokio::time::timeout;
 
-use super::support::{Behavior, GATED, Host, PATIENCE, STRAIGHT, Setup, decision};
+use super::support::{Behavior, GATED, Host, PATIENCE, STRAIGHT, Setup, Step, decision};
 use crate::{DayBudget, DayBudgets, DriveOnStart, Error};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -97,6 +97,31 @@ async fn a_deadline_does_not_pass_in_a_paused_run_and_passes_at_once_when_it_goe
     assert_eq!(host.engine.store().run(&run).await.unwrap().unwrap().status, Status::Paused);
     host.engine.resume(&run, "tester").await.unwrap();
     host.reaches(&run, Status::Failed).await;
+}
+
+#[tokio::test]
+async fn a_deadline_begins_when_the_gate_opens_however_late_the_end_of_the_stage_is_kept() {
+    let host = Host::start(&[GATED]).await;
+    host.stages.set("first", Behavior::Do(vec![Step::Wait]));
+    let policy = deadline(DeadlineOutcome::Reject);
+    let with_policy =
+        |plan: &mut domain::Plan| plan.stages[0].gate.as_mut().unwrap().policy = policy;
+    let run = host.submit_changed("gated", with_policy).await;
+    host.stages.has_arrived().await;
+
+    // As long as somebody holds the run, its stage's end waits, as it does for room on a full disk.
+    let cell = host.engine.0.registry.cell(&run);
+    let locked = cell.lock(host.engine.store()).await;
+    host.stages.gate.add_permits(1);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    host.clock.advance(HOUR * 2);
+    drop(locked);
+
+    host.logs(&run, 1, "gate_opened").await;
+    let row = host.gate(&run).await;
+    assert_eq!(row.deadline_at, Some(row.opened_at.after(HOUR)));
 }
 
 #[tokio::test]

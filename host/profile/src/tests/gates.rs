@@ -141,6 +141,7 @@ fn a_gate_that_contradicts_itself_is_a_problem() {
     51: `anna` is named twice
     57: the group `editors` is named twice
     ");
+    assert_snapshot!(wrong("{ reviewers: ['bob '] }"), @"25: `bob ` has blanks before or after the name");
     assert_snapshot!(wrong("{ reviewers: [] }"), @r"
     24: `reviewers` names nobody
         hint: name people or groups, or leave it out

@@ -44,9 +44,8 @@ impl Client {
 
     /// Sends an archive.
     pub(crate) async fn import(&self, path: &Path) -> Result<ImportedRunDto, Error> {
-        let what = format!("`{}` cannot be read", path.display());
         let file = tokio::fs::File::open(path).await;
-        let file = file.map_err(|source| Error::Io { what: what.clone(), source })?;
+        let file = file.map_err(|error| Error::unreadable_archive(path, &error))?;
         let chunks = stream::try_unfold(file, |mut file| async move {
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);
             let read = (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk).await?;

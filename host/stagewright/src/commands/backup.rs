@@ -42,9 +42,8 @@ pub(super) async fn backup(session: &Session<'_>, asked: Backup) -> Result<Exit,
 
 /// Needs no engine: there is nothing yet that it could work on.
 pub(super) fn restore(config: &Config, output: &Output, asked: &Restore) -> Result<Exit, Error> {
-    let shown = asked.file.display();
-    let archive = File::open(&asked.file)
-        .map_err(|source| Error::Io { what: format!("`{shown}` cannot be read"), source })?;
+    let archive =
+        File::open(&asked.file).map_err(|error| Error::unreadable_archive(&asked.file, &error))?;
     let restored = store::restore(&archive, &config.data_dir)?;
     let record = RestoredRecord {
         data_dir: config.data_dir.display().to_string(),

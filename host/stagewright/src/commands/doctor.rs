@@ -196,9 +196,12 @@ fn text_of(report: &Report<'_>, paint: Paint) -> String {
         vec![setting.key.clone(), setting.value.clone(), setting.origin.clone()]
     };
     let rows: Vec<Vec<String>> = report.settings.iter().map(row).collect();
-    let mut text = format!("stagewright {}\n\n", report.version);
-    text.push_str(&render::table(&["SETTING", "VALUE", "FROM"], &rows, paint));
-    text.push('\n');
+    let mut text = format!("stagewright {}\n", report.version);
+    // There are none where the configuration cannot be read.
+    if !rows.is_empty() {
+        let table = render::table(&["SETTING", "VALUE", "FROM"], &rows, paint);
+        text.push_str(&format!("\n{table}\n"));
+    }
     for check in report.checks {
         let word = match check.state {
             State::Ok => paint.good("ok     "),

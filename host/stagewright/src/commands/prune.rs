@@ -13,7 +13,8 @@ pub(super) async fn prune(session: &Session<'_>, asked: Prune) -> Result<Exit, E
         modes: asked.modes,
         dry_run: Some(!asked.apply),
     };
-    let mut pruned = session.client.prune(&ask).await?;
+    let pruned = session.client.prune(&ask).await;
+    let mut pruned = pruned.map_err(|error| in_words_of_the_command_line(error, &ask))?;
     // A request removes a bounded number. What stays although it might go would come again and again.
     while asked.apply && pruned.has_more {
         let next = session.client.prune(&ask).await?;
@@ -31,6 +32,25 @@ pub(super) async fn prune(session: &Session<'_>, asked: Prune) -> Result<Exit, E
         show(session, &pruned);
     }
     Ok(Exit::Done)
+}
+
+/// Which runs may go is said by options here, and by members of a request elsewhere.
+fn in_words_of_the_command_line(error: Error, ask: &PruneRequest) -> Error {
+    let says_nothing = ask.older_than_s.is_none() && ask.keep.is_none();
+    match error {
+        Error::Problem(problem) if says_nothing && problem.code == "request_invalid" => {
+            let lacks_a_rule = problem.problems.iter().all(|item| item.place.is_empty());
+            if !lacks_a_rule {
+                return Error::Problem(problem);
+            }
+            Error::Refused {
+                message: "which runs may go is said neither here nor in the configuration"
+                    .to_owned(),
+                hint: "say `--older-than`, `--keep` or both, or configure `retention`",
+            }
+        }
+        error => error,
+    }
 }
 
 fn show(session: &Session<'_>, pruned: &PrunedDto) {

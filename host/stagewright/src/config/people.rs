@@ -136,6 +136,9 @@ fn unfit_actor(text: &str) -> Option<String> {
     if text.chars().any(char::is_control) {
         return Some("has a control character".to_owned());
     }
+    if text.trim() != text {
+        return Some("has blanks before or after the name".to_owned());
+    }
     let is_host = text.starts_with(HOST_ACTOR_PREFIX);
     is_host.then(|| format!("begins with `{HOST_ACTOR_PREFIX}`, as only the host itself does"))
 }

@@ -513,6 +513,7 @@ fn what_is_said_about_people_and_cannot_be_is_refused_with_the_cure_and_without_
     assert!(refused("groups: { editors: [anna, anna] }").contains("`anna` is named twice"));
     assert!(refused("groups: { editors: ['stagewright:x'] }").contains("as only the host itself"));
     assert!(refused("groups: { editors: ['  '] }").contains("not 1 to 200"));
+    assert!(refused("groups: { editors: ['anna '] }").contains("blanks before or after"));
     assert!(
         refused("webhooks: { editors: planted }").contains("`webhooks.editors` cannot be used")
     );

@@ -15,17 +15,31 @@ use super::pack::{Entry, PLUGIN_BYTES_MAX};
 use super::record::{AttemptColumns, CallLine};
 use super::{
     ATTEMPTS, ArchiveError, CALLS, CheckedArchive, EVENTS, Entries, FORMAT, FORMAT_VERSION,
-    MANIFEST, Manifest, body_entry, detail_of,
+    MANIFEST, Manifest, body_entry, detail_of, expect_format,
 };
 use crate::calls::{CallStatus, TextsKept};
-use crate::{AnswerSource, database, digest_of, prune, record, replay};
+use crate::{AnswerSource, Error, attempts, calls, database, digest_of, prune, record, replay};
+
+/// Most bytes of the rows of a run, texts excepted: they are in memory while they are checked, and a few MiB of zeros in
+/// an archive can be gigabytes of rows.
+const ROWS_BYTES_MAX: u64 = 256 << 20;
 
 /// Checks an archive. Blocks, for as long as it takes to read it.
 ///
 /// # Errors
 /// [`ArchiveError::Bad`] with the entry that is at fault, or [`ArchiveError::RunActive`].
 pub fn check(file: File) -> Result<CheckedArchive, ArchiveError> {
-    let mut check = Check::new(database::open_scratch()?);
+    check_bounded(file, ROWS_BYTES_MAX)
+}
+
+/// The same, with the bound on its rows.
+pub(crate) fn check_bounded(
+    file: File,
+    rows_bytes_max: u64,
+) -> Result<CheckedArchive, ArchiveError> {
+    let scratch = database::open_scratch()?;
+    database::bound_size(&scratch, rows_bytes_max)?;
+    let mut check = Check::new(scratch, rows_bytes_max);
     Entries::of(&file)?.each(|entry| check.entry(entry))?;
     check.done(file)
 }
@@ -33,6 +47,7 @@ pub fn check(file: File) -> Result<CheckedArchive, ArchiveError> {
 /// What was found so far.
 struct Check {
     scratch: Connection,
+    rows_bytes_max: u64,
     last: Option<Kind>,
     manifest: Option<(Manifest, RunId)>,
     log: Vec<Event>,
@@ -43,9 +58,10 @@ struct Check {
 }
 
 impl Check {
-    fn new(scratch: Connection) -> Self {
+    fn new(scratch: Connection, rows_bytes_max: u64) -> Self {
         Self {
             scratch,
+            rows_bytes_max,
             last: None,
             manifest: None,
             log: Vec::new(),
@@ -99,11 +115,9 @@ impl Check {
     fn manifest(&mut self, entry: &mut Entry<'_>) -> Result<(), ArchiveError> {
         let bad = |detail: String| ArchiveError::bad(MANIFEST, detail);
         let text = entry.text(MANIFEST_BYTES_MAX)?;
+        expect_format(&text, FORMAT)?;
         let manifest: Manifest =
             serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
-        if manifest.format != FORMAT {
-            return Err(bad(format!("it is a `{}`, and not a `{FORMAT}`", manifest.format)));
-        }
         if !(1..=FORMAT_VERSION).contains(&manifest.version) {
             let detail = format!(
                 "the format has version {}, and this program reads 1 to {FORMAT_VERSION}",
@@ -118,11 +132,11 @@ impl Check {
 
     fn events(&mut self, entry: &mut Entry<'_>) -> Result<(), ArchiveError> {
         let run = self.run().clone();
-        let (scratch, log) = (&self.scratch, &mut self.log);
+        let (scratch, log, bytes_max) = (&self.scratch, &mut self.log, self.rows_bytes_max);
         entry.lines(LINE_BYTES_MAX, |number, line| {
             let line = parsed(EVENTS, number, line)?;
             let event = insert::event(scratch, &run, number, &line);
-            log.push(event.map_err(|error| at_fault(EVENTS, number, error))?);
+            log.push(event.map_err(|error| at_fault(EVENTS, number, bytes_max, error))?);
             Ok(())
         })
     }
@@ -130,6 +144,7 @@ impl Check {
     fn attempts(&mut self, entry: &mut Entry<'_>) -> Result<(), ArchiveError> {
         let run = self.run().clone();
         let (scratch, count) = (&self.scratch, &mut self.attempt_count);
+        let bytes_max = self.rows_bytes_max;
         entry.lines(LINE_BYTES_MAX, |number, line| {
             let bad =
                 |detail: String| ArchiveError::bad(ATTEMPTS, format!("line {number}: {detail}"));
@@ -137,20 +152,27 @@ impl Check {
             record::decode_log(&line.log).map_err(|error| bad(detail_of(error)))?;
             line.stage_key.parse::<StageKey>().map_err(|error| bad(error.to_string()))?;
             *count += 1;
-            insert::attempt(scratch, &run, &line).map_err(|error| at_fault(ATTEMPTS, number, error))
+            insert::attempt(scratch, &run, &line)
+                .map_err(|error| at_fault(ATTEMPTS, number, bytes_max, error))
         })
     }
 
     fn calls(&mut self, entry: &mut Entry<'_>) -> Result<(), ArchiveError> {
         let run = self.run().clone();
         let (scratch, count) = (&self.scratch, &mut self.call_count);
+        let bytes_max = self.rows_bytes_max;
         entry.lines(LINE_BYTES_MAX, |number, line| {
             let line: CallLine = parsed(CALLS, number, line)?;
             expect_readable(&line)
                 .map_err(|detail| ArchiveError::bad(CALLS, format!("line {number}: {detail}")))?;
             *count += 1;
+            // One that cannot be read back would take every list that it is in with it.
             insert::call(scratch, &run, &line, Counting::Off)
-                .map_err(|error| at_fault(CALLS, number, error))
+                .and_then(|()| {
+                    let call = line.call.call_id.parse().expect("it was found readable");
+                    Ok(calls::one(scratch, &call).map(drop)?)
+                })
+                .map_err(|error| at_fault(CALLS, number, bytes_max, error))
         })
     }
 
@@ -160,6 +182,8 @@ impl Check {
         };
         self.expect_counts(manifest)?;
         self.expect_bodies()?;
+        attempts::list(&self.scratch, run, None)
+            .map_err(|error| ArchiveError::bad(ATTEMPTS, detail_of(error)))?;
         if let Err(detail) = replay::compare(&self.scratch, run)? {
             return Err(ArchiveError::bad(EVENTS, format!("no run can have this log: {detail}")));
         }
@@ -210,8 +234,15 @@ impl Check {
 }
 
 /// What no row of a run can be is a fault of the archive, and not of the database in memory.
-fn at_fault(entry: &str, number: u64, error: ArchiveError) -> ArchiveError {
+fn at_fault(entry: &str, number: u64, bytes_max: u64, error: ArchiveError) -> ArchiveError {
     match error {
+        // The database in memory is not on a disk that could be full.
+        ArchiveError::Store(Error::Full { .. }) => {
+            let size_mib = bytes_max >> 20;
+            let detail =
+                format!("line {number}: the rows up to here have more than {size_mib} MiB");
+            ArchiveError::bad(entry, detail)
+        }
         ArchiveError::Store(error) => {
             ArchiveError::bad(entry, format!("line {number}: {}", detail_of(error)))
         }

@@ -5,6 +5,7 @@ use super::pack::Entry;
 use super::{
     ATTEMPTS, ArchiveError, BODIES, CALLS, EVENTS, MANIFEST, PLUGIN_SUFFIX, PLUGINS, digest_in,
 };
+use crate::database::DATABASE_FILE;
 
 /// Largest manifest, in bytes: names of a thousand components.
 pub(super) const MANIFEST_BYTES_MAX: u64 = 256 << 10;
@@ -32,6 +33,9 @@ impl Kind {
             EVENTS => Ok(Kind::Events),
             ATTEMPTS => Ok(Kind::Attempts),
             CALLS => Ok(Kind::Calls),
+            DATABASE_FILE => {
+                Err(ArchiveError::bad(name, "a backup has it, and an archive of a run has not"))
+            }
             _ => {
                 if let Some(hex) = name.strip_prefix(BODIES) {
                     return digest_in(name, hex).map(Kind::Body);

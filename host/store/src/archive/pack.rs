@@ -27,6 +27,10 @@ pub(super) const PLUGIN_BYTES_MAX: u64 = 128 << 20;
 /// Rights of a file in an archive: its user may read and write it.
 const FILE_MODE: u32 = 0o600;
 
+/// What a name may not have because it would lead out of its folder, or into another stream of a file. Elsewhere these are
+/// letters like others, and a backup has the files that have them.
+const SPECIAL_CHARS: &[char] = if cfg!(windows) { &['\\', ':', '\0'] } else { &['\0'] };
+
 /// An archive that is written.
 pub(crate) struct Packing {
     tar: Builder<GzEncoder<BufWriter<File>>>,
@@ -46,12 +50,22 @@ impl Packing {
         content: impl Read,
     ) -> Result<(), ArchiveError> {
         let mut header = Header::new_ustar();
-        header.set_path(name).map_err(|error| ArchiveError::bad(name, error))?;
+        let detail =
+            "the name is too long for an archive, in which a file may have one of 100 bytes";
+        header.set_path(name).map_err(|_| ArchiveError::bad(name, detail))?;
         header.set_size(size_bytes);
         header.set_mode(FILE_MODE);
         header.set_entry_type(EntryType::Regular);
         header.set_cksum();
-        self.tar.append(&header, content).map_err(|error| packing_failed(name, error))
+        // The library takes whatever comes, and with less than was said everything behind it would be out of place.
+        let mut content = content.take(size_bytes);
+        let added = self.tar.append(&header, &mut content);
+        added.map_err(|error| packing_failed(name, error))?;
+        if content.limit() == 0 {
+            return Ok(());
+        }
+        let cause = "it became shorter while it was read; try again";
+        Err(packing_failed(name, io::Error::new(io::ErrorKind::UnexpectedEof, cause)))
     }
 
     pub(crate) fn add_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
@@ -136,7 +150,7 @@ fn plain_name(header: &Header) -> Result<String, ArchiveError> {
     let shown = path.display().to_string();
     let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     let name = path.to_str().filter(|name| is_plain && !name.is_empty() && !name.ends_with('/'));
-    let Some(name) = name.filter(|name| !name.contains(['\\', ':', '\0'])) else {
+    let Some(name) = name.filter(|name| !name.contains(SPECIAL_CHARS)) else {
         return Err(ArchiveError::bad(shown, "the name is not one that an entry may have"));
     };
     if header.entry_type() != EntryType::Regular {

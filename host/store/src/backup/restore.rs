@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use domain::Timestamp;
 
 use super::{DATABASE_FILE, FOLDERS, FORMAT, FORMAT_VERSION, FileLine, MANIFEST, Manifest, VAULT};
-use crate::archive::{ArchiveError, Entries};
+use crate::archive::{ArchiveError, Entries, expect_format};
 use crate::database::{self, Deleted};
 use crate::folder::{create_private_dir, private_file};
 use crate::{Error, check};
@@ -19,6 +19,8 @@ const UNPACKED_BYTES_MAX: u64 = 4 << 40;
 const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 /// What the folder is called while it is not whole.
 const STAGING_PREFIX: &str = ".stagewright-restoring-";
+/// The folder in it that is put in place.
+const UNPACKED: &str = "unpacked";
 
 const RUN_COUNTS: &str = "SELECT COUNT(*),
     COALESCE(SUM(status NOT IN ('completed', 'failed', 'canceled')), 0) FROM runs";
@@ -37,29 +39,23 @@ pub struct Restored {
     pub has_secrets: bool,
 }
 
-/// Puts a backup into a folder that is empty or does not exist. The folder is there as a whole and sound, or not at all.
-/// Blocks.
+/// Puts a backup into a folder that is empty or does not exist. The folder is there as a whole and sound, or nothing of
+/// it. A process that dies meanwhile leaves a folder behind whose name begins with [`STAGING_PREFIX`]: in the folder
+/// itself if it was there, else beside it. Blocks.
 ///
 /// # Errors
 /// [`ArchiveError::FolderNotEmpty`], [`ArchiveError::Bad`] with the entry that is at fault, or what the disk says.
 pub fn restore(archive: &File, data_dir: &Path) -> Result<Restored, ArchiveError> {
-    expect_empty(data_dir)?;
-    let parent = match data_dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        Some(_) | None => PathBuf::from("."),
-    };
+    let place = Place::of(data_dir)?;
+    let parent = place.parent();
     create_private_dir(&parent)?;
     let staging = tempfile::Builder::new().prefix(STAGING_PREFIX).tempdir_in(&parent);
     let staging = staging.map_err(|error| Error::io(&parent, error))?;
-    let manifest = unpack(archive, staging.path())?;
-    let (run_count, unfinished_run_count) = expect_sound(staging.path())?;
-    match fs::remove_dir(data_dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(Error::io(data_dir, error).into());
-        }
-        Ok(()) | Err(_) => {}
-    }
-    fs::rename(staging.path(), data_dir).map_err(|error| Error::io(data_dir, error))?;
+    let unpacked = staging.path().join(UNPACKED);
+    create_private_dir(&unpacked)?;
+    let manifest = unpack(archive, &unpacked)?;
+    let (run_count, unfinished_run_count) = expect_sound(&unpacked)?;
+    place.take(&unpacked)?;
     Ok(Restored {
         created_at: Timestamp::from_unix_ms(manifest.created_at),
         run_count,
@@ -70,14 +66,60 @@ pub fn restore(archive: &File, data_dir: &Path) -> Result<Restored, ArchiveError
     })
 }
 
-fn expect_empty(data_dir: &Path) -> Result<(), ArchiveError> {
-    match fs::read_dir(data_dir) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(ArchiveError::FolderNotEmpty(data_dir.to_owned())),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::io(data_dir, error).into()),
+/// Where the folder is to be.
+enum Place {
+    /// There is nothing yet.
+    Absent(PathBuf),
+    /// There is an empty folder. It stays, because it may be one that a volume is mounted on, or that a link leads to.
+    Empty(PathBuf),
+}
+
+impl Place {
+    fn of(data_dir: &Path) -> Result<Self, ArchiveError> {
+        let failed = |error| Error::io(data_dir, error);
+        match fs::read_dir(data_dir) {
+            Ok(mut entries) => match entries.next() {
+                None => Ok(Place::Empty(data_dir.canonicalize().map_err(failed)?)),
+                Some(_) => Err(ArchiveError::FolderNotEmpty(data_dir.to_owned())),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if data_dir.is_symlink() {
+                    let cause = "it is a link to a folder that does not exist";
+                    return Err(failed(io::Error::new(error.kind(), cause)).into());
+                }
+                Ok(Place::Absent(data_dir.to_owned()))
+            }
+            Err(error) => Err(failed(error).into()),
+        }
+    }
+
+    /// The folder in which everything is made ready: of the same file system.
+    fn parent(&self) -> PathBuf {
+        match self {
+            Place::Empty(folder) => folder.clone(),
+            Place::Absent(folder) => match folder.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+                Some(_) | None => PathBuf::from("."),
+            },
+        }
+    }
+
+    /// Puts there what is ready.
+    fn take(&self, unpacked: &Path) -> Result<(), Error> {
+        let moved =
+            |from: &Path, to: &Path| fs::rename(from, to).map_err(|error| Error::io(to, error));
+        match self {
+            Place::Absent(folder) => moved(unpacked, folder),
+            Place::Empty(folder) => {
+                for name in FOLDERS.into_iter().chain([VAULT]) {
+                    if unpacked.join(name).exists() {
+                        moved(&unpacked.join(name), &folder.join(name))?;
+                    }
+                }
+                // At last, so that no database stands there whose components are missing.
+                moved(&unpacked.join(DATABASE_FILE), &folder.join(DATABASE_FILE))
+            }
+        }
     }
 }
 
@@ -115,10 +157,8 @@ fn unpack(archive: &File, into: &Path) -> Result<Manifest, ArchiveError> {
 
 fn read_manifest(text: &str) -> Result<Manifest, ArchiveError> {
     let bad = |detail: String| ArchiveError::bad(MANIFEST, detail);
+    expect_format(text, FORMAT)?;
     let manifest: Manifest = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
-    if manifest.format != FORMAT {
-        return Err(bad(format!("it is a `{}`, and not a `{FORMAT}`", manifest.format)));
-    }
     if !(1..=FORMAT_VERSION).contains(&manifest.version) {
         let found = manifest.version;
         let detail =

@@ -193,26 +193,33 @@ macro_rules! before_of_call {
 }
 const KEEP_SUM_BEFORE: &str = add!("usage_pruned", concat!(counted_before!(), before_of_call!()));
 const ADD_BEFORE_OF_CALL: &str = add!(concat!(counted_before!(), before_of_call!()));
-/// The other way round. A run may come back with other calls than it was removed with, and no sum is less than nothing.
+/// The other way round, for what is among the sums. What a run has used elsewhere, after it was removed here, is not.
 macro_rules! take_pruned {
     ($rows:expr) => {
         concat!(
-            "UPDATE usage_pruned AS d SET calls = MAX(0, d.calls - n.calls),
-            cache_hits = MAX(0, d.cache_hits - n.cache_hits),
-            failed_calls = MAX(0, d.failed_calls - n.failed_calls),
-            unpriced_calls = MAX(0, d.unpriced_calls - n.unpriced_calls),
-            input_tokens = MAX(0, d.input_tokens - n.input_tokens),
-            output_tokens = MAX(0, d.output_tokens - n.output_tokens),
-            cached_tokens = MAX(0, d.cached_tokens - n.cached_tokens),
-            cache_write_tokens = MAX(0, d.cache_write_tokens - n.cache_write_tokens),
-            reasoning_tokens = MAX(0, d.reasoning_tokens - n.reasoning_tokens),
-            cost_nano_usd = MAX(0, d.cost_nano_usd - n.cost_nano_usd),
-            total_ms = MAX(0, d.total_ms - n.total_ms)
+            "UPDATE usage_pruned AS d SET calls = d.calls - n.calls,
+            cache_hits = d.cache_hits - n.cache_hits,
+            failed_calls = d.failed_calls - n.failed_calls,
+            unpriced_calls = d.unpriced_calls - n.unpriced_calls,
+            input_tokens = d.input_tokens - n.input_tokens,
+            output_tokens = d.output_tokens - n.output_tokens,
+            cached_tokens = d.cached_tokens - n.cached_tokens,
+            cache_write_tokens = d.cache_write_tokens - n.cache_write_tokens,
+            reasoning_tokens = d.reasoning_tokens - n.reasoning_tokens,
+            cost_nano_usd = d.cost_nano_usd - n.cost_nano_usd,
+            total_ms = d.total_ms - n.total_ms
             FROM (",
             $rows,
             ") AS n
             WHERE d.day = n.day AND d.provider = n.provider AND d.model = n.model
-            AND d.stage_key = n.stage_key AND d.mode = n.mode"
+            AND d.stage_key = n.stage_key AND d.mode = n.mode
+            AND d.calls >= n.calls AND d.cache_hits >= n.cache_hits
+            AND d.failed_calls >= n.failed_calls AND d.unpriced_calls >= n.unpriced_calls
+            AND d.input_tokens >= n.input_tokens AND d.output_tokens >= n.output_tokens
+            AND d.cached_tokens >= n.cached_tokens
+            AND d.cache_write_tokens >= n.cache_write_tokens
+            AND d.reasoning_tokens >= n.reasoning_tokens
+            AND d.cost_nano_usd >= n.cost_nano_usd AND d.total_ms >= n.total_ms"
         )
     };
 }
@@ -300,13 +307,18 @@ pub(crate) fn add_brought(db: &Connection, seq: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Notes that a call is back whose run was removed here: it was never taken out of the table, and is kept twice now.
+/// Notes that a call is back whose run was removed here: it was never taken out of the table, and is kept twice now. If
+/// it is not among the sums of removed calls, it was asked elsewhere, and is counted.
 pub(crate) fn take_pruned(db: &Connection, seq: i64) -> Result<(), Error> {
-    db.prepare_cached(TAKE_PRUNED)?.execute([seq])?;
+    if db.prepare_cached(TAKE_PRUNED)?.execute([seq])? == 0 {
+        db.prepare_cached(ADD)?.execute([seq])?;
+    }
     let mut statement = db.prepare_cached(PRUNED_BEFORE_OF_CALL)?;
     let before = statement.query_map([seq], |row| row.get(0))?;
     for before_seq in before.collect::<Result<Vec<i64>, _>>()? {
-        db.prepare_cached(TAKE_PRUNED_BEFORE)?.execute([before_seq])?;
+        if db.prepare_cached(TAKE_PRUNED_BEFORE)?.execute([before_seq])? == 0 {
+            db.prepare_cached(ADD_BEFORE)?.execute([before_seq])?;
+        }
     }
     Ok(())
 }

@@ -86,10 +86,16 @@ impl Store {
         self.inner.writer.perform(work).await
     }
 
-    /// A copy of the data folder as one file, at its beginning; others go on meanwhile. Blocks.
-    pub fn backup(&self, secrets: Secrets, at: Timestamp) -> Result<File, ArchiveError> {
+    /// A copy of the data folder as one file, at its beginning; others go on meanwhile. Blocks, and fails soon after it is
+    /// called off.
+    pub fn backup(
+        &self,
+        secrets: Secrets,
+        at: Timestamp,
+        is_called_off: &(dyn Fn() -> bool + Sync),
+    ) -> Result<File, ArchiveError> {
         let data_dir = &self.inner.data_dir;
         let db = database::open_reader(data_dir)?;
-        backup::write(&db, data_dir, secrets, at)
+        backup::write(&db, data_dir, secrets, at, is_called_off)
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Has the bytes of every plugin: its name.
-struct Names;
+pub(super) struct Names;
 
 impl PluginCatalog for Names {
     fn list(&self) -> (Vec<KnownPlugin>, Vec<PluginError>) {
@@ -62,7 +62,7 @@ const OF_RUN: [&str; 13] = [
 ];
 
 /// All rows of a run, table by table.
-async fn rows(store: &Store, run: &RunId) -> BTreeMap<&'static str, Vec<String>> {
+pub(super) async fn rows(store: &Store, run: &RunId) -> BTreeMap<&'static str, Vec<String>> {
     let run = run.clone();
     store
         .look(move |db| {
@@ -87,17 +87,17 @@ async fn rows(store: &Store, run: &RunId) -> BTreeMap<&'static str, Vec<String>>
         .unwrap()
 }
 
-async fn count(store: &Store, sql: &'static str) -> u64 {
+pub(super) async fn count(store: &Store, sql: &'static str) -> u64 {
     store.look(move |db| Ok(db.query_row(sql, [], |row| row.get(0)).unwrap())).await.unwrap()
 }
 
-async fn usage(store: &Store) -> Vec<crate::UsageRow> {
+pub(super) async fn usage(store: &Store) -> Vec<crate::UsageRow> {
     let keys = vec![UsageKey::Day, UsageKey::Model, UsageKey::Stage, UsageKey::Mode];
     store.usage_by(UsageFilter::default(), keys).await.unwrap()
 }
 
 /// A run with answered, canceled and repeated calls, that waits at its gate.
-async fn waiting() -> Scene {
+pub(super) async fn waiting() -> Scene {
     let mut scene = Scene::new().await;
     let run = run_id(1);
     scene.start(0).await;
@@ -112,7 +112,7 @@ async fn waiting() -> Scene {
 }
 
 /// The same, finished.
-async fn completed() -> Scene {
+pub(super) async fn completed() -> Scene {
     let mut scene = waiting().await;
     scene.decide(Verdict::Granted).await;
     scene.start(1).await;
@@ -120,7 +120,7 @@ async fn completed() -> Scene {
     scene
 }
 
-fn all() -> PruneWish {
+pub(super) fn all() -> PruneWish {
     PruneWish {
         now: at(1_000_000),
         usual: KeepRule { within_ms: Some(0), newest_count: None },
@@ -209,6 +209,20 @@ async fn a_start_goes_on_with_a_removal_that_was_broken_off() {
 }
 
 #[tokio::test]
+async fn an_event_that_cannot_be_read_keeps_neither_a_removal_nor_a_start_from_its_end() {
+    let scene = completed().await;
+    let spoil = |db: &rusqlite::Connection| {
+        let sql = "UPDATE events SET payload = 'no event' WHERE version = 2";
+        assert_eq!(db.execute(sql, []).unwrap(), 1);
+        prune::hide(db, &run_id(1), at(1)).unwrap();
+    };
+    scene.store.tamper(spoil).await.unwrap();
+    scene.store.close();
+    let store = Store::open(scene.folder.path()).unwrap();
+    assert!(rows(&store, &run_id(1)).await.values().all(Vec::is_empty));
+}
+
+#[tokio::test]
 async fn a_run_stays_if_it_is_young_or_among_the_newest() {
     let scene = Scene::new().await;
     for number in 2..=6 {
@@ -241,7 +255,7 @@ async fn a_run_stays_if_it_is_young_or_among_the_newest() {
     assert!(few.runs.iter().all(|run| run.size_bytes > 0));
 }
 
-fn exported(scene: &Scene) -> File {
+pub(super) fn exported(scene: &Scene) -> File {
     let exported = scene.store.export_run(&run_id(1), &Names, at(5_000)).unwrap();
     exported.unwrap()
 }
@@ -318,7 +332,7 @@ async fn a_run_that_goes_on_by_itself_is_not_exported() {
 }
 
 /// The archive with its entries changed: a new name and content, or left out.
-fn changed(
+pub(super) fn changed(
     scene: &Scene,
     archive: &File,
     change: impl Fn(&str, Vec<u8>) -> Option<(String, Vec<u8>)>,
@@ -338,7 +352,7 @@ fn changed(
     packing.finish().unwrap()
 }
 
-fn replaced(bytes: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
+pub(super) fn replaced(bytes: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
     String::from_utf8(bytes).unwrap().replace(from, to).into_bytes()
 }
 
@@ -416,8 +430,8 @@ async fn a_backup_is_restored_into_an_empty_folder_alone() {
     }
     fs::write(data.join("secrets.vault"), "sealed").unwrap();
     fs::write(data.join("vault.key"), "key").unwrap();
-    let backup = scene.store.backup(Secrets::LeftOut, at(9)).unwrap();
-    let with_secrets = scene.store.backup(Secrets::Encrypted, at(9)).unwrap();
+    let backup = scene.store.backup(Secrets::LeftOut, at(9), &|| false).unwrap();
+    let with_secrets = scene.store.backup(Secrets::Encrypted, at(9), &|| false).unwrap();
 
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("new/data");
@@ -444,7 +458,7 @@ async fn a_backup_in_which_anything_differs_is_not_restored() {
     let scene = completed().await;
     fs::create_dir(scene.folder.path().join("profiles")).unwrap();
     fs::write(scene.folder.path().join("profiles/p.yaml"), "profile").unwrap();
-    let backup = scene.store.backup(Secrets::LeftOut, at(9)).unwrap();
+    let backup = scene.store.backup(Secrets::LeftOut, at(9), &|| false).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("data");
     let refused = |file: File| {

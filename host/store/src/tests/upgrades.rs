@@ -1,5 +1,5 @@
 //! Data folders of every released schema, and of one that is not released yet.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use rusqlite_migration::{M, Migrations};
 use super::scene::{Scene, at, run_id};
 use crate::database::SCHEMA_KNOWN;
 use crate::{
-    Append, ApprovalFilter, ApprovalStatus, Depth, Error, Page, RunFilter, Store, UsageFilter,
-    upgrade,
+    Append, ApprovalFilter, ApprovalStatus, Depth, Error, Page, Removal, RunFilter, Store,
+    UsageFilter, prune, record, upgrade,
 };
 
 /// A database as a program wrote it that knew no newer schema.
@@ -229,4 +229,70 @@ async fn a_database_of_a_later_version_is_refused_and_keeps_every_byte() {
     drop(db);
     let store = Store::open(scene.folder.path()).unwrap();
     assert_eq!(store.events_after(&run_id(1), 0, 10).await.unwrap().len(), 2);
+}
+
+/// Texts that events name and that are not there, and texts that no event names.
+async fn texts_astray(store: &Store) -> (Vec<domain::Digest>, u64) {
+    let look = |db: &Connection| {
+        let mut statement = db.prepare("SELECT payload FROM events").unwrap();
+        let payloads = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        let named: BTreeSet<domain::Digest> = payloads
+            .flat_map(|payload| {
+                let event = record::decode_event(&payload.unwrap()).unwrap();
+                prune::bodies_of(&event).into_iter().cloned().collect::<Vec<_>>()
+            })
+            .collect();
+        let is_there = |digest: &&domain::Digest| {
+            let sql = "SELECT 1 FROM bodies WHERE digest = ?1";
+            db.prepare(sql).unwrap().exists([digest.as_str()]).unwrap()
+        };
+        let missing = named.iter().filter(|digest| !is_there(digest)).cloned().collect();
+        let body_count: u64 =
+            db.query_row("SELECT COUNT(*) FROM bodies", [], |row| row.get(0)).unwrap();
+        Ok((missing, body_count - named.iter().filter(is_there).count() as u64))
+    };
+    store.look(look).await.unwrap()
+}
+
+#[tokio::test]
+async fn runs_of_an_earlier_schema_are_removed_without_a_text_that_another_needs() {
+    // What lies between two released schemas is a folder of its own: somebody may have worked with it.
+    for steps in [vec![], vec![include_str!("../../migrations/0002_gate_policies_and_retries.sql")]]
+    {
+        let (folder, db) = FIXTURES[0].folder();
+        for (schema, step) in (2..).zip(steps) {
+            db.execute_batch(step).unwrap();
+            db.pragma_update(None, "user_version", schema).unwrap();
+        }
+        drop(db);
+        let store = Store::open(folder.path()).unwrap();
+        let runs = store.runs(RunFilter::default(), Page::first(100)).await.unwrap().items;
+        let ended: Vec<_> = runs.iter().filter(|run| run.status.is_final()).collect();
+        assert!(ended.len() >= 2 && ended.len() < runs.len());
+        for run in ended {
+            assert_eq!(store.remove_run(&run.id, at(9)).await.unwrap(), Removal::Gone);
+            assert_eq!(texts_astray(&store).await, (Vec::new(), 0));
+        }
+        assert_eq!(store.check(Depth::Deep).await.unwrap(), []);
+        for run in runs.iter().filter(|run| !run.status.is_final()) {
+            store.write_run_files(&run.id).await.unwrap();
+            let log = store.events_after(&run.id, 0, 1_000).await.unwrap();
+            let replayed = Run::replay(run.id.clone(), log.iter().map(|one| &one.event)).unwrap();
+            let append = Append {
+                run: run.id.clone(),
+                expected_version: log.len() as u64,
+                at: at(log.last().unwrap().at.as_unix_ms() + 1),
+                events: replayed.decide(super::scene::cancel()).unwrap(),
+                beside: Vec::new(),
+            };
+            store.append(append).await.unwrap();
+            assert_eq!(store.remove_run(&run.id, at(9)).await.unwrap(), Removal::Gone);
+            assert_eq!(texts_astray(&store).await, (Vec::new(), 0));
+        }
+        let left = "SELECT (SELECT COUNT(*) FROM bodies) + (SELECT COUNT(*) FROM body_owners)
+            + (SELECT COUNT(*) FROM events)";
+        let left =
+            store.look(move |db| Ok(db.query_row(left, [], |row| row.get::<_, u64>(0)).unwrap()));
+        assert_eq!(left.await.unwrap(), 0);
+    }
 }

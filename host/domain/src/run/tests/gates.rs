@@ -446,3 +446,18 @@ fn each_version_has_a_gate_of_its_own() {
     let again = "running: ready 0";
     expect(second, revised_by("anna", 2, "shorter still"), again);
 }
+
+#[test]
+fn a_retry_goes_round_no_gate() {
+    let refused = "refused: the gate after stage 0 has not been passed: start again from that stage or before";
+    for end in [reject(1), cancel()] {
+        let ended = at_gate(GatePolicy::default(), [end]);
+        expect(ended.clone(), retry(Some(1)), refused);
+        expect(ended, retry(None), "running: ready 0");
+    }
+    let passed = [grant(1), start(1), fail(1, 1)];
+    expect(at_gate(GatePolicy::default(), passed.clone()), retry(Some(1)), "running: ready 1");
+    // Each result has a gate of its own to pass.
+    let again = passed.into_iter().chain([retry(Some(0)), start(0), finish(0, 2), cancel()]);
+    expect(at_gate(GatePolicy::default(), again), retry(Some(1)), refused);
+}

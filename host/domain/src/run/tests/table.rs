@@ -111,6 +111,7 @@ fn code(refusal: &Refusal) -> &'static str {
         Refusal::StageNotNamed => "stage_not_named",
         Refusal::UnknownStage { .. } => "stage_unknown",
         Refusal::EarlierStageMissing { .. } => "earlier_stage_missing",
+        Refusal::EarlierGateNotPassed { .. } => "earlier_gate_not_passed",
         Refusal::StaleAttempt => "attempt_stale",
     }
 }

@@ -94,6 +94,11 @@ fn actor(node: &Node, findings: &mut Findings) -> Option<String> {
         findings.at(&node.spot, message);
         return None;
     }
+    if name.trim() != name {
+        // Nobody acts under such a name, so that this reviewer could never decide.
+        findings.at(&node.spot, format!("`{name}` has blanks before or after the name"));
+        return None;
+    }
     Some(name)
 }
 

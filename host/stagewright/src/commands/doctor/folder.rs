@@ -137,7 +137,9 @@ async fn log(folder: &Path, depth: Depth) -> Vec<Check> {
 
 async fn readable(store: &Store) -> Check {
     match store.active_runs().await {
-        Ok(runs) if runs.is_empty() => Check::ok(LOG, "it can be read; no run is unfinished"),
+        Ok(runs) if runs.is_empty() => {
+            Check::ok(LOG, "it can be read; no run goes on at the next start")
+        }
         Ok(runs) => {
             let count = render::counted(runs.len() as u64, "run goes", "runs go");
             Check::ok(LOG, format!("it can be read; {count} on at the next start"))
