@@ -69,21 +69,43 @@ stages:
   - { key: foundation-brief, title: Brief, plugin: foundation-brief, gate: none }
 ";
 
-/// Says to the child where its data folder is.
+/// Says to a child where its data folder is: to one that compiles the plugins and says what that took of memory, and to one
+/// that measures, as every later start of the program does.
+const COMPILE_FLAG: &str = "--compile-in";
 const ENGINE_FLAG: &str = "--engine-in";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let Some(place) = arguments.iter().position(|argument| argument == ENGINE_FLAG) {
-        return measure(Path::new(&arguments[place + 1]));
+    let folder_behind = |flag: &str| {
+        let place = arguments.iter().position(|argument| argument == flag)?;
+        Some(Path::new(&arguments[place + 1]))
+    };
+    if let Some(folder) = folder_behind(COMPILE_FLAG) {
+        return compile(folder);
+    }
+    if let Some(folder) = folder_behind(ENGINE_FLAG) {
+        return measure(folder);
     }
     let folder =
         TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder on the disk as it is");
     say(&Spread::of("for scale: one wait for the disk", disk_waits(folder.path())));
     host::write_profile(folder.path(), MODE, PROFILE);
     let this_program: PathBuf = std::env::current_exe().expect("a program has a path");
-    let status = Command::new(this_program).arg(ENGINE_FLAG).arg(folder.path()).status();
-    assert!(status.expect("the engine's process starts").success());
+    for flag in [COMPILE_FLAG, ENGINE_FLAG] {
+        let status = Command::new(&this_program).arg(flag).arg(folder.path()).status();
+        assert!(status.expect("the engine's process starts").success());
+    }
+}
+
+fn compile(folder: &Path) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let engine = host::open(folder, CONCURRENCY as u32).await;
+        one_run(&engine, 0).await;
+        report_memory("memory of the process that compiled the plugins");
+        engine.shutdown().await;
+        engine.store().close();
+    });
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
@@ -111,7 +133,7 @@ fn measure(folder: &Path) {
         engine.flush_files().await;
         one_by_one(&engine).await;
         side_by_side(&engine).await;
-        report_memory();
+        report_memory("memory of the engine's process");
         engine.shutdown().await;
         engine.store().close();
     });
@@ -269,11 +291,11 @@ fn say_cpu(what: &str, cpu: Duration, runs: usize) {
     say(&format!("CPU for one run, {what}, files included: {each:.2} ms on all cores"));
 }
 
-fn report_memory() {
+fn report_memory(of: &str) {
     let memory = memory_kib(std::process::id());
     let mb = |kib: u64| kib as f64 * 1_024.0 / 1e6;
     say(&format!(
-        "memory of the engine's process: most {:.1} MB   at the end {:.1} MB, of which its own {:.1} MB   bound {:.0} MB",
+        "{of}: most {:.1} MB   at the end {:.1} MB, of which its own {:.1} MB   bound {:.0} MB",
         mb(memory.most),
         mb(memory.resident),
         mb(memory.own),
