@@ -40,7 +40,7 @@ pub struct Restored {
 }
 
 /// Puts a backup into a folder that is empty or does not exist. The folder is there as a whole and sound, or nothing of
-/// it. A process that dies meanwhile leaves a folder behind whose name begins with [`STAGING_PREFIX`]: in the folder
+/// it. A process that dies meanwhile leaves a folder behind whose name begins with `.stagewright-restoring-`: in the folder
 /// itself if it was there, else beside it. Blocks.
 ///
 /// # Errors
