@@ -258,6 +258,21 @@ fn the_readme_lists_every_error_code() {
 }
 
 #[test]
+fn the_refusals_in_the_tables_of_runs_are_codes_of_the_api() {
+    let runs = read("host/RUNS.md");
+    let (_, tables) = runs.split_once("## Orders").expect("the tables of commands");
+    let cells = tables.lines().filter(|line| line.starts_with('|')).flat_map(|row| row.split('|'));
+    let refusal =
+        |cell: &'_ str| Some(cell.trim().strip_prefix('`')?.strip_suffix('`')?.to_owned());
+    let refusals: Vec<String> = cells.filter_map(refusal).collect();
+    assert!(refusals.len() > 50, "{refusals:?}");
+    for refusal in refusals {
+        let is_code = control_api::Code::ALL.iter().any(|code| code.as_str() == refusal);
+        assert!(is_code, "`{refusal}` in host/RUNS.md is no code of the API");
+    }
+}
+
+#[test]
 fn the_contract_has_the_version_that_the_plugins_are_built_for() {
     let wit = read("wit/stage.wit");
     let package = wit.lines().find(|line| line.starts_with("package ")).expect("a package");

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::budget::DayLedger;
 use crate::files::RunFiles;
 use crate::finishing::Finishing;
-use crate::registry::{Locked, Registry, RunCell, Then};
+use crate::registry::{Locked, Registry, RunCell};
 use crate::timers::Timers;
 use crate::{Clock, DriveOnStart, Error, Settings, Subscription};
 
@@ -211,12 +211,7 @@ impl Inner {
         command: Command,
         beside: Vec<Beside>,
     ) -> Result<Vec<Recorded>, Error> {
-        let is_end = matches!(command, Command::FinishStage { .. });
-        let then = match is_end && !self.draining.is_cancelled() {
-            true => Then::NextStage,
-            false => Then::Rest,
-        };
-        let recorded = locked.commit(command, beside, self.parts.clock.now(), then).await?;
+        let recorded = locked.commit(command, beside, self.parts.clock.now()).await?;
         if recorded.iter().any(|recorded| RunFiles::shows(&recorded.event)) {
             self.files.mark(&cell.id);
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use domain::run::{Command, Effect, Event, Recorded, Run};
+use domain::run::{Command, Event, Recorded, Run};
 use domain::{RunId, StageIdx, Timestamp};
 use store::{Append, Beside, Store};
 use tokio::sync::{MutexGuard, broadcast};
@@ -95,16 +95,6 @@ struct Loaded {
     version: u64,
 }
 
-/// What is appended together with what a command brings about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Then {
-    /// Nothing.
-    Rest,
-    /// That the next stage begins, if it may: one wait for the disk instead of two. Only for whoever carries the run out
-    /// and goes on with that stage.
-    NextStage,
-}
-
 /// The run, locked.
 pub(crate) struct Locked<'a> {
     pub(crate) slot: MutexGuard<'a, Slot>,
@@ -131,10 +121,9 @@ impl Locked<'_> {
         command: Command,
         beside: Vec<Beside>,
         at: Timestamp,
-        then: Then,
     ) -> Result<Vec<Recorded>, Error> {
         let Loaded { mut run, version } = self.load().await?;
-        let mut events = match run.decide(command) {
+        let events = match run.decide(command) {
             Ok(events) => events,
             Err(refusal) => {
                 self.slot.loaded = Some(Loaded { run, version });
@@ -145,18 +134,11 @@ impl Locked<'_> {
             self.slot.loaded = Some(Loaded { run, version });
             return Ok(Vec::new());
         }
-        // Before they are durable, and seen by nobody until they are: if the append fails, this run is dropped with them.
-        events.iter().for_each(|event| run.apply(event));
-        if let (Then::NextStage, Some(Effect::StartStage { stage })) = (then, run.next_effect())
-            && let Ok(begun) = run.decide(Command::StartStage { stage })
-        {
-            begun.iter().for_each(|event| run.apply(event));
-            events.extend(begun);
-        }
         let id = self.cell.id.clone();
         let append = Append { run: id, expected_version: version, at, events, beside };
         let recorded = self.store.append(append).await?;
         for recorded in &recorded {
+            run.apply(&recorded.event);
             if let Event::StageStarted { stage, attempt } = &recorded.event {
                 self.slot.begun = Some((*stage, *attempt));
             }

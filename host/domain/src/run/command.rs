@@ -135,7 +135,8 @@ pub struct ModelCallNote {
 /// Artifacts of a stage's result in a reviewer's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
-    /// Those that changed, at least one; each has the name of one that is there.
+    /// Those that changed; each has the name of one that is there. None: the edit says what is there already, and is a
+    /// plain grant.
     pub artifacts: Vec<ArtifactRef>,
     /// Digest over all artifacts of the stage, these in place of the old ones.
     pub content_hash: Digest,

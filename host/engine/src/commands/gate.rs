@@ -43,7 +43,7 @@ impl Engine {
     /// decided otherwise, its run has ended, the content is not what was looked at, or the gate's policy does not let this
     /// actor decide so.
     pub async fn decide_gate(&self, decision: GateDecision) -> Result<Decided, Error> {
-        Problems::check(problems_of(&decision)).map_err(Error::Invalid)?;
+        Problems::check(decision.problems()).map_err(Error::Invalid)?;
         let row = self.store().approval(&decision.approval).await?;
         let row = row.ok_or_else(|| Error::UnknownApproval(decision.approval.clone()))?;
         let inner = Arc::clone(&self.0);
@@ -71,16 +71,7 @@ impl Inner {
         let run = locked.run().await?;
         let before = open_gate(run, &approval).cloned();
         let mut beside = Vec::new();
-        let edited = edited(run, (&row, before.as_ref()), edits, &mut beside)?;
-        let content_hash = match (&edited, &before) {
-            // The same request again: what they looked at is what their own edit replaced.
-            (Edited::Nothing, Some(gate)) if has_granted(gate, &actor) => None,
-            (Edited::Nothing | Edited::NotAsked | Edited::Artifacts(_), _) => content_hash,
-        };
-        let edit = match edited {
-            Edited::Artifacts(edit) => Some(edit),
-            Edited::Nothing | Edited::NotAsked => None,
-        };
+        let edit = edited(run, (&row, before.is_some()), edits, &mut beside)?;
         let groups = Engine(Arc::clone(self)).groups_of(&actor);
         let decision = Decision { actor, comment };
         let command = Command::DecideGate {
@@ -121,10 +112,6 @@ fn open_gate<'a>(run: &'a Run, approval: &ApprovalId) -> Option<&'a OpenGate> {
     run.open_gate().filter(|gate| gate.approval == *approval)
 }
 
-fn has_granted(gate: &OpenGate, actor: &str) -> bool {
-    gate.grants.iter().any(|grant| grant.actor == actor)
-}
-
 /// Grants and content of a gate after these events.
 fn gate_after(before: &OpenGate, recorded: &[Recorded]) -> (usize, Digest) {
     let mut grants = before.grants.len();
@@ -141,25 +128,15 @@ fn gate_after(before: &OpenGate, recorded: &[Recorded]) -> (usize, Digest) {
     (grants, hash)
 }
 
-/// What a decision changes of the artifacts.
-enum Edited {
-    /// It says nothing of artifacts.
-    NotAsked,
-    /// It says what is there.
-    Nothing,
-    /// These.
-    Artifacts(Edit),
-}
-
-/// The artifacts as the reviewer wants them. Their texts go beside.
+/// The artifacts as the reviewer wants them; `None` where nothing is said of them. Their texts go beside.
 fn edited(
     run: &Run,
-    (row, gate): (&ApprovalRow, Option<&OpenGate>),
+    (row, is_open): (&ApprovalRow, bool),
     edits: Vec<ArtifactEdit>,
     beside: &mut Vec<Beside>,
-) -> Result<Edited, Error> {
+) -> Result<Option<Edit>, Error> {
     if edits.is_empty() {
-        return Ok(Edited::NotAsked);
+        return Ok(None);
     }
     match &row.subject {
         GateSubject::Result => {}
@@ -170,7 +147,7 @@ fn edited(
     let (stage, planned) = gated_stage(run, row);
     let result = run.progress()[stage.as_usize()].result.as_ref();
     let mut artifacts = result.map(|result| result.artifacts.clone()).unwrap_or_default();
-    if gate.is_some() {
+    if is_open {
         Problems::check(misfits(&edits, &artifacts, planned)).map_err(Error::Invalid)?;
     }
     let mut changed = Vec::new();
@@ -187,12 +164,7 @@ fn edited(
             beside.push(Beside::Body { digest, text: body });
         }
     }
-    // A gate that is decided compares what the edit makes with what was decided.
-    if changed.is_empty() && gate.is_some() {
-        return Ok(Edited::Nothing);
-    }
-    let content_hash = content_hash(&artifacts);
-    Ok(Edited::Artifacts(Edit { artifacts: changed, content_hash }))
+    Ok(Some(Edit { artifacts: changed, content_hash: content_hash(&artifacts) }))
 }
 
 fn gated_stage<'a>(run: &'a Run, row: &ApprovalRow) -> (StageIdx, &'a PlannedStage) {
@@ -229,36 +201,31 @@ fn misfits(edits: &[ArtifactEdit], made: &[ArtifactRef], planned: &PlannedStage)
 impl GateDecision {
     /// What is wrong with it, whatever gate it is about; for whoever has found something else that is wrong.
     pub fn problems(&self) -> Vec<Problem> {
-        problems_of(self)
-    }
-}
-
-/// What is wrong with a decision, whatever it is about.
-fn problems_of(decision: &GateDecision) -> Vec<Problem> {
-    let GateDecision { verdict, actor, comment, edits, .. } = decision;
-    let mut problems: Vec<Problem> = actor_problem(actor).into_iter().collect();
-    problems.extend(words_problem("/comment", comment.as_deref()));
-    let is_blank = comment.as_ref().is_none_or(|comment| comment.trim().is_empty());
-    match verdict {
-        Verdict::Revised if is_blank => {
+        let GateDecision { verdict, actor, comment, edits, .. } = self;
+        let mut problems: Vec<Problem> = actor_problem(actor).into_iter().collect();
+        problems.extend(words_problem("/comment", comment.as_deref()));
+        let is_blank = comment.as_ref().is_none_or(|comment| comment.trim().is_empty());
+        if *verdict == Verdict::Revised && is_blank {
             let message = "a revision needs a comment: the stage is done again with these words";
             problems.push(problem("/comment", message.to_owned()));
         }
-        Verdict::Granted | Verdict::Rejected | Verdict::Revised => {}
-    }
-    match verdict {
-        Verdict::Rejected | Verdict::Revised if !edits.is_empty() => {
+        if *verdict != Verdict::Granted && !edits.is_empty() {
             let message = "only a grant can have edits: they flow on in place of what was made";
             problems.push(problem("/edits", message.to_owned()));
         }
-        Verdict::Granted | Verdict::Rejected | Verdict::Revised => {}
+        problems.extend(edit_problems(edits));
+        problems
     }
+}
+
+/// What is wrong with edits, whatever they are of.
+fn edit_problems(edits: &[ArtifactEdit]) -> Vec<Problem> {
     if edits.len() > EDIT_COUNT_MAX {
         let found = edits.len();
         let message = format!("there are {found} edits; {EDIT_COUNT_MAX} are allowed");
-        problems.push(problem("/edits", message));
-        return problems;
+        return vec![problem("/edits", message)];
     }
+    let mut problems = Vec::new();
     let mut names = HashSet::new();
     for (idx, ArtifactEdit { name, body }) in edits.iter().enumerate() {
         if !names.insert(name) {

@@ -193,12 +193,13 @@ macro_rules! before_of_call {
 }
 const KEEP_SUM_BEFORE: &str = add!("usage_pruned", concat!(counted_before!(), before_of_call!()));
 const ADD_BEFORE_OF_CALL: &str = add!(concat!(counted_before!(), before_of_call!()));
-/// The other way round, for what is among the sums. What a run has used elsewhere, after it was removed here, is not.
-macro_rules! take_pruned {
-    ($rows:expr) => {
+/// The other way round: takes rows out of what a table has of their group.
+macro_rules! take {
+    ($table:literal, $rows:expr) => {
         concat!(
-            "UPDATE usage_pruned AS d SET calls = d.calls - n.calls,
-            cache_hits = d.cache_hits - n.cache_hits,
+            "UPDATE ",
+            $table,
+            " AS d SET calls = d.calls - n.calls, cache_hits = d.cache_hits - n.cache_hits,
             failed_calls = d.failed_calls - n.failed_calls,
             unpriced_calls = d.unpriced_calls - n.unpriced_calls,
             input_tokens = d.input_tokens - n.input_tokens,
@@ -206,14 +207,21 @@ macro_rules! take_pruned {
             cached_tokens = d.cached_tokens - n.cached_tokens,
             cache_write_tokens = d.cache_write_tokens - n.cache_write_tokens,
             reasoning_tokens = d.reasoning_tokens - n.reasoning_tokens,
-            cost_nano_usd = d.cost_nano_usd - n.cost_nano_usd,
-            total_ms = d.total_ms - n.total_ms
+            cost_nano_usd = d.cost_nano_usd - n.cost_nano_usd, total_ms = d.total_ms - n.total_ms
             FROM (",
             $rows,
             ") AS n
             WHERE d.day = n.day AND d.provider = n.provider AND d.model = n.model
-            AND d.stage_key = n.stage_key AND d.mode = n.mode
-            AND d.calls >= n.calls AND d.cache_hits >= n.cache_hits
+            AND d.stage_key = n.stage_key AND d.mode = n.mode "
+        )
+    };
+}
+/// Only what is among the sums of removed calls. What a run has used elsewhere, after it was removed here, is not.
+macro_rules! take_pruned {
+    ($rows:expr) => {
+        concat!(
+            take!("usage_pruned", $rows),
+            "AND d.calls >= n.calls AND d.cache_hits >= n.cache_hits
             AND d.failed_calls >= n.failed_calls AND d.unpriced_calls >= n.unpriced_calls
             AND d.input_tokens >= n.input_tokens AND d.output_tokens >= n.output_tokens
             AND d.cached_tokens >= n.cached_tokens
@@ -227,22 +235,7 @@ const TAKE_PRUNED: &str = take_pruned!(concat!(counted_of_calls!(), "AND c.seq =
 const PRUNED_BEFORE_OF_CALL: &str =
     concat!("SELECT before_seq FROM llm_calls_before c WHERE TRUE ", before_of_call!());
 const TAKE_PRUNED_BEFORE: &str = take_pruned!(concat!(counted_before!(), "AND c.before_seq = ?1"));
-const TAKE: &str = concat!(
-    "UPDATE usage_days AS d SET calls = d.calls - n.calls,
-    cache_hits = d.cache_hits - n.cache_hits, failed_calls = d.failed_calls - n.failed_calls,
-    unpriced_calls = d.unpriced_calls - n.unpriced_calls,
-    input_tokens = d.input_tokens - n.input_tokens,
-    output_tokens = d.output_tokens - n.output_tokens,
-    cached_tokens = d.cached_tokens - n.cached_tokens,
-    cache_write_tokens = d.cache_write_tokens - n.cache_write_tokens,
-    reasoning_tokens = d.reasoning_tokens - n.reasoning_tokens,
-    cost_nano_usd = d.cost_nano_usd - n.cost_nano_usd, total_ms = d.total_ms - n.total_ms
-    FROM (",
-    counted_of_calls!(),
-    "AND c.seq = ?1) AS n
-    WHERE d.day = n.day AND d.provider = n.provider AND d.model = n.model
-    AND d.stage_key = n.stage_key AND d.mode = n.mode"
-);
+const TAKE: &str = take!("usage_days", concat!(counted_of_calls!(), "AND c.seq = ?1"));
 macro_rules! clear_empty {
     ($where:expr) => {
         concat!(

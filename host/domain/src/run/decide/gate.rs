@@ -134,7 +134,7 @@ impl Run {
     }
 
     /// What time has brought about at an open gate.
-    pub(super) fn pass_time_at_gate(&self, gate: &OpenGate, now: Timestamp) -> Vec<Event> {
+    fn pass_time_at_gate(&self, gate: &OpenGate, now: Timestamp) -> Vec<Event> {
         let deadline = self.gate_policy(gate.stage).and_then(|policy| policy.deadline.as_ref());
         let is_over = gate.timing.deadline_at.is_some_and(|at| at <= now);
         let Some(deadline) = deadline.filter(|_| is_over) else { return Vec::new() };
