@@ -48,10 +48,18 @@ pub(crate) enum History {
 pub(crate) struct Backoff(Duration);
 
 impl Inner {
-    /// Does what the run wants until it wants nothing, or the host shuts down.
-    pub(crate) async fn drive(self: Arc<Self>, cell: Arc<RunCell>) {
+    /// Does what the run wants until it wants nothing, or the host shuts down. Waits for room if it is given none.
+    pub(crate) async fn drive(
+        self: Arc<Self>,
+        cell: Arc<RunCell>,
+        slot: Option<OwnedSemaphorePermit>,
+    ) {
         let asked_at = self.parts.clock.now();
-        let Some(_slot) = self.slot().await else { return };
+        let slot = match slot {
+            Some(slot) => Some(slot),
+            None => self.slot().await,
+        };
+        let Some(_slot) = slot else { return };
         let mut queue_ms = self.parts.clock.now().ms_since(asked_at);
         let mut backoff = Backoff::default();
         while !self.draining.is_cancelled() {

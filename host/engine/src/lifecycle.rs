@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use domain::RunId;
 use domain::port::{PluginCatalog, StageRunner};
-use domain::run::{Command, Recorded, RunState, Status};
+use domain::run::{Command, Created, Recorded, RunState, Status};
 use gateway::Gateway;
 use profile::Library;
 use store::{Beside, Store};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::budget::DayLedger;
 use crate::files::RunFiles;
 use crate::finishing::Finishing;
-use crate::registry::{Locked, Registry, RunCell};
+use crate::registry::{Locked, Registry, Room, RunCell};
 use crate::timers::Timers;
 use crate::{Clock, DriveOnStart, Error, Settings, Subscription};
 
@@ -211,7 +211,9 @@ impl Inner {
         command: Command,
         beside: Vec<Beside>,
     ) -> Result<Vec<Recorded>, Error> {
-        let recorded = locked.commit(command, beside, self.parts.clock.now()).await?;
+        let slot = if locked.slot.is_driven { None } else { self.free_slot() };
+        let room = room_of(slot.as_ref());
+        let recorded = locked.commit(command, beside, self.parts.clock.now(), room).await?;
         if recorded.iter().any(|recorded| RunFiles::shows(&recorded.event)) {
             self.files.mark(&cell.id);
         }
@@ -227,9 +229,27 @@ impl Inner {
         }
         if has_more && !locked.slot.is_driven {
             locked.slot.is_driven = true;
-            self.spawn_driver(cell);
+            self.spawn_driver(cell, slot);
         }
         Ok(recorded)
+    }
+
+    /// Appends the first event of a run, and has it carried out.
+    pub(crate) async fn create(
+        self: &Arc<Self>,
+        run: &RunId,
+        created: Arc<Created>,
+        beside: Vec<Beside>,
+    ) -> Result<Settled, Error> {
+        let cell = self.registry.cell(run);
+        let mut locked = cell.lock(&self.parts.store).await;
+        let slot = self.free_slot();
+        let room = room_of(slot.as_ref());
+        locked.create(created, beside, self.parts.clock.now(), room).await?;
+        self.files.mark(run);
+        locked.slot.is_driven = true;
+        self.spawn_driver(&cell, slot);
+        Ok(Settled { status: locked.run().await?.status() })
     }
 
     /// Has a run carried out if it is not yet.
@@ -237,7 +257,7 @@ impl Inner {
         let mut locked = cell.lock(&self.parts.store).await;
         if !locked.slot.is_driven {
             locked.slot.is_driven = true;
-            self.spawn_driver(cell);
+            self.spawn_driver(cell, None);
         }
     }
 
@@ -259,13 +279,19 @@ impl Inner {
         self.files.begin(&stale);
     }
 
-    /// Marks the files of a run that was created.
+    /// Marks the files of a run that came from elsewhere.
     pub(crate) fn mark_files(&self, run: &RunId) {
         self.files.mark(run);
     }
 
-    fn spawn_driver(self: &Arc<Self>, cell: &Arc<RunCell>) {
-        self.tasks.spawn(Arc::clone(self).drive(Arc::clone(cell)));
+    /// Room for one attempt, if there is some and nobody waits for it.
+    fn free_slot(&self) -> Option<OwnedSemaphorePermit> {
+        let is_free = !self.draining.is_cancelled();
+        is_free.then(|| Arc::clone(&self.slots).try_acquire_owned().ok()).flatten()
+    }
+
+    fn spawn_driver(self: &Arc<Self>, cell: &Arc<RunCell>, slot: Option<OwnedSemaphorePermit>) {
+        self.tasks.spawn(Arc::clone(self).drive(Arc::clone(cell), slot));
     }
 
     /// Does something; if whoever waits is dropped, it is finished all the same.
@@ -292,4 +318,8 @@ impl Inner {
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         }
     }
+}
+
+fn room_of(slot: Option<&OwnedSemaphorePermit>) -> Room {
+    slot.map_or(Room::None, |_| Room::ForOne)
 }

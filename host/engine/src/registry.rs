@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use domain::run::{Command, Event, Recorded, Run};
+use domain::run::{Command, Created, Effect, Event, Recorded, Run};
 use domain::{RunId, StageIdx, Timestamp};
 use store::{Append, Beside, Store};
 use tokio::sync::{MutexGuard, broadcast};
@@ -95,6 +95,15 @@ struct Loaded {
     version: u64,
 }
 
+/// Whether an attempt may begin at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// The start of the stage that comes next goes into the same append as what made it possible.
+    ForOne,
+    /// Whoever drives the run waits for its turn.
+    None,
+}
+
 /// The run, locked.
 pub(crate) struct Locked<'a> {
     pub(crate) slot: MutexGuard<'a, Slot>,
@@ -121,8 +130,9 @@ impl Locked<'_> {
         command: Command,
         beside: Vec<Beside>,
         at: Timestamp,
+        room: Room,
     ) -> Result<Vec<Recorded>, Error> {
-        let Loaded { mut run, version } = self.load().await?;
+        let Loaded { run, version } = self.load().await?;
         let events = match run.decide(command) {
             Ok(events) => events,
             Err(refusal) => {
@@ -134,6 +144,30 @@ impl Locked<'_> {
             self.slot.loaded = Some(Loaded { run, version });
             return Ok(Vec::new());
         }
+        let events = with_start(&run, events, room);
+        self.append(Loaded { run, version }, events, beside, at).await
+    }
+
+    /// Appends the first event of a run.
+    pub(crate) async fn create(
+        &mut self,
+        created: Arc<Created>,
+        beside: Vec<Beside>,
+        at: Timestamp,
+        room: Room,
+    ) -> Result<Vec<Recorded>, Error> {
+        let run = Run::create(self.cell.id.clone(), Arc::clone(&created));
+        let events = with_start(&run, vec![Event::RunCreated(created)], room);
+        self.append(Loaded { run, version: 0 }, events, beside, at).await
+    }
+
+    async fn append(
+        &mut self,
+        Loaded { mut run, version }: Loaded,
+        events: Vec<Event>,
+        beside: Vec<Beside>,
+        at: Timestamp,
+    ) -> Result<Vec<Recorded>, Error> {
         let id = self.cell.id.clone();
         let append = Append { run: id, expected_version: version, at, events, beside };
         let recorded = self.store.append(append).await?;
@@ -153,11 +187,6 @@ impl Locked<'_> {
     /// Whether an attempt was begun by this process and never run; true at most once.
     pub(crate) fn take_begun(&mut self, stage: StageIdx, attempt: u32) -> bool {
         self.slot.begun.take() == Some((stage, attempt))
-    }
-
-    /// Puts a run that was just created into the cell.
-    pub(crate) fn fill(&mut self, run: Run, version: u64) {
-        self.slot.loaded = Some(Loaded { run, version });
     }
 
     /// Forgets the run, which was removed. Whoever waits for the lock finds none.
@@ -185,4 +214,20 @@ impl Locked<'_> {
         }
         Ok(Loaded { run, version })
     }
+}
+
+/// The events, and behind them the start of the stage that they make possible, where there is room for it.
+fn with_start(run: &Run, mut events: Vec<Event>, room: Room) -> Vec<Event> {
+    match room {
+        Room::None => {}
+        Room::ForOne => {
+            let mut after = run.clone();
+            events.iter().for_each(|event| after.apply(event));
+            if let Some(Effect::StartStage { stage }) = after.next_effect() {
+                let started = after.decide(Command::StartStage { stage });
+                events.extend(started.expect("a run may do what it wants to do"));
+            }
+        }
+    }
+    events
 }

@@ -2,18 +2,18 @@
 use std::sync::Arc;
 
 use domain::plan::{Plan, SelfApproval};
-use domain::run::{Created, Event, Run, Status};
+use domain::run::{Created, Status};
 use domain::stage::{Belonging, Variable};
 use domain::{Digest, Json, RunId};
 use profile::{HostNames, Problem, Problems, Resolved};
 use serde_json::{Value, json};
-use store::{Append, Beside, StartedWith};
+use store::{Beside, StartedWith};
 
 use crate::ask::{
     BELONGING_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, VARIABLE_BYTES_MAX, VARIABLE_COUNT_MAX,
 };
 use crate::commands::{actor_problem, problem};
-use crate::lifecycle::Inner;
+use crate::lifecycle::{Inner, Settled};
 use crate::{Engine, Error, REQUEST_TEXT_BYTES_MAX, StartRun};
 
 /// A run that was begun.
@@ -78,8 +78,8 @@ impl Engine {
         let beside = key.clone().map(start_key).into_iter().collect();
         let run_id = self.0.parts.clock.new_run_id();
         let plan = Arc::new(created.plan.clone());
-        match self.append_first(&run_id, created, beside).await {
-            Ok(status) => Ok(Started { run_id, status, plan, existed: Existed::New }),
+        match self.0.create(&run_id, created, beside).await {
+            Ok(Settled { status }) => Ok(Started { run_id, status, plan, existed: Existed::New }),
             // Two requests with one key at the same time: the other was quicker.
             Err(Error::Store(store::Error::StartKeyTaken { run, request_digest: taken })) => {
                 let known = StartedWith { run, request_digest: taken };
@@ -120,32 +120,6 @@ impl Engine {
             project_id: ask.project_id,
         };
         Ok(Arc::new(Created { request_text, belonging, plan, variables, started_by: actor }))
-    }
-
-    async fn append_first(
-        &self,
-        run_id: &RunId,
-        created: Arc<Created>,
-        beside: Vec<Beside>,
-    ) -> Result<Status, Error> {
-        let inner = &self.0;
-        let cell = inner.registry.cell(run_id);
-        let append = Append {
-            run: run_id.clone(),
-            expected_version: 0,
-            at: inner.parts.clock.now(),
-            events: vec![Event::RunCreated(Arc::clone(&created))],
-            beside,
-        };
-        let mut locked = cell.lock(&inner.parts.store).await;
-        let recorded = inner.parts.store.append(append).await?;
-        let run = Run::create(run_id.clone(), created);
-        let status = run.status();
-        locked.fill(run, recorded.last().map_or(1, |last| last.version));
-        drop(locked);
-        inner.mark_files(run_id);
-        inner.begin_driving(&cell).await;
-        Ok(status)
     }
 
     async fn known(

@@ -2,6 +2,9 @@
 //!
 //! A schema comes from a plugin and is not trusted: nothing is fetched for it, its patterns run in linear time, and
 //! the defaults of a schema that contains itself are followed to a fixed depth.
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
 use domain::port::KnownPlugin;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{PatternOptions, ValidationError, Validator};
@@ -14,6 +17,8 @@ use crate::node::{Node, Spot};
 const DEFAULT_DEPTH_MAX: usize = 16;
 /// Memory that one pattern of a schema may compile to, in bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// Schemas that are kept ready: more than a host has plugins.
+const COMPILED_COUNT_MAX: usize = 256;
 /// Longest message that is taken over from the validator, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
 
@@ -24,7 +29,7 @@ pub(crate) fn settle(
     said: &Node,
     findings: &mut Findings,
 ) -> Option<Value> {
-    let (schema, validator) = match compile(plugin) {
+    let compiled = match compiled(plugin.info.settings_schema.as_str()) {
         Ok(compiled) => compiled,
         Err(detail) => {
             let message = format!(
@@ -36,25 +41,49 @@ pub(crate) fn settle(
         }
     };
     let mut settings = said.to_json();
-    fill(&schema, &schema, &mut settings, DEFAULT_DEPTH_MAX);
+    let schema = &compiled.schema;
+    fill(schema, schema, &mut settings, DEFAULT_DEPTH_MAX);
     let mut valid = true;
-    for error in validator.iter_errors(&settings) {
+    for error in compiled.validator.iter_errors(&settings) {
         valid = false;
-        report(&error, &schema, said, findings);
+        report(&error, schema, said, findings);
     }
     valid.then_some(settings)
 }
 
-fn compile(plugin: &KnownPlugin) -> Result<(Value, Validator), String> {
-    let schema: Value = serde_json::from_str(plugin.info.settings_schema.as_str())
-        .map_err(|error| format!("not JSON: {error}"))?;
+/// A schema, ready to be used.
+struct Compiled {
+    schema: Value,
+    validator: Validator,
+}
+
+/// Every start of a run asks for the same few schemas, and to compile them takes longer than everything else that is
+/// done to resolve a profile. What comes of a text never changes.
+static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Compiled>>>> = LazyLock::new(Mutex::default);
+
+fn compiled(text: &str) -> Result<Arc<Compiled>, String> {
+    let known = COMPILED.lock().unwrap_or_else(PoisonError::into_inner).get(text).cloned();
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let made = Arc::new(compile(text)?);
+    let mut all = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.len() >= COMPILED_COUNT_MAX {
+        all.clear();
+    }
+    all.insert(text.to_owned(), Arc::clone(&made));
+    Ok(made)
+}
+
+fn compile(text: &str) -> Result<Compiled, String> {
+    let schema: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX);
     let validator = jsonschema::options()
         .offline()
         .with_pattern_options(patterns)
         .build(&schema)
         .map_err(|error| clipped(&error.to_string()))?;
-    Ok((schema, validator))
+    Ok(Compiled { schema, validator })
 }
 
 /// Adds to an object what its schema has a default for.

@@ -139,10 +139,14 @@ pub(crate) fn replace_file(path: &Path, content: &[u8]) -> Result<(), Error> {
 }
 
 fn write_fresh(path: &Path, content: &[u8]) -> io::Result<()> {
-    // A rest of an earlier crash, or a link that somebody put there: removed rather than followed.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    private_file(OpenOptions::new().write(true).create_new(true)).open(path)?.write_all(content)
+    let create = || private_file(OpenOptions::new().write(true).create_new(true)).open(path);
+    let mut file = match create() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // A rest of an earlier crash, or a link that somebody put there: removed rather than followed.
+            fs::remove_file(path)?;
+            create()?
+        }
+        created => created?,
+    };
+    file.write_all(content)
 }

@@ -8,6 +8,8 @@ mod document;
 mod items;
 mod lines;
 
+use std::borrow::Cow;
+
 pub use document::{Document, Section};
 pub use items::item_names;
 use lines::{Line, classify};
@@ -38,11 +40,7 @@ pub fn headings(text: &str) -> Vec<Heading> {
 /// The text in one form: line feeds as line ends, no blanks at the ends of lines, no control characters, one blank line
 /// around headings and never two in a row, a single line feed at the end. Empty for a text without text.
 pub fn normalize(text: &str) -> String {
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let text: String = text
-        .chars()
-        .filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'))
-        .collect();
+    let text = without_controls(text);
     let mut out = String::with_capacity(text.len() + 1);
     let mut wants_blank = false;
     for line in classify(&text) {
@@ -66,6 +64,18 @@ pub fn normalize(text: &str) -> String {
         }
     }
     out
+}
+
+/// The text with line feeds as line ends, and without other control characters than tabs.
+fn without_controls(text: &str) -> Cow<'_, str> {
+    // What begins with 0xc2 may be one of the control characters behind ASCII.
+    let may_be_control =
+        |byte: u8| byte == 0xc2 || (byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t'));
+    if !text.bytes().any(may_be_control) {
+        return Cow::Borrowed(text);
+    }
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect()
 }
 
 fn open_paragraph(out: &mut String, wants_blank: bool) {

@@ -19,14 +19,19 @@ const ABBREVIATED_CHARS_MAX: usize = 2;
 
 /// How many words a text has. Chinese, Japanese and Korean characters count as one word each, since no blanks part them.
 pub fn word_count(text: &str) -> usize {
-    text.split(|letter: char| letter.is_whitespace())
-        .map(|chunk| {
-            let ideographs = chunk.chars().filter(|letter| is_ideograph(*letter)).count();
-            let has_other =
-                chunk.chars().any(|letter| letter.is_alphanumeric() && !is_ideograph(letter));
-            ideographs + usize::from(has_other)
-        })
-        .sum()
+    let mut count = 0;
+    let mut is_in_word = false;
+    for letter in text.chars() {
+        if letter.is_whitespace() {
+            is_in_word = false;
+        } else if is_ideograph(letter) {
+            count += 1;
+        } else if !is_in_word && letter.is_alphanumeric() {
+            is_in_word = true;
+            count += 1;
+        }
+    }
+    count
 }
 
 fn is_ideograph(letter: char) -> bool {

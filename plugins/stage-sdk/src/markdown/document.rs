@@ -236,7 +236,7 @@ fn instead(unknown: &[String]) -> String {
 fn is_placeholder(body: &str) -> bool {
     let body = body.trim();
     let is_bracketed = body.starts_with('[') && body.ends_with(']') && !body.contains("](");
-    text::word_count(body) == 0
+    !body.contains(char::is_alphanumeric)
         || (body.len() <= PLACEHOLDER_BYTES_MAX
             && (is_bracketed || PLACEHOLDERS.contains(&slug(body).as_str())))
 }
