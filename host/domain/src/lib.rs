@@ -12,6 +12,7 @@
 
 pub mod artifact;
 pub mod fault;
+pub mod http;
 pub mod ids;
 pub mod limits;
 pub mod model;

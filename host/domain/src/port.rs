@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::http::{HttpError, HttpRequest, HttpResponse};
 use crate::model::{Completion, ModelError, ModelRequest};
 use crate::plan::{PinnedPlugin, PluginRef};
 use crate::stage::{ArtifactSpec, StageContext, StageInfo, StageLog, StageOutput};
@@ -49,10 +50,26 @@ pub struct Consumed {
 /// Runs stages. Dropping a returned future stops the guest.
 pub trait StageRunner: Send + Sync {
     /// Runs one attempt from its start. What goes wrong is in [`Attempt::outcome`].
-    fn run(&self, job: StageJob, models: Arc<dyn ModelPort>) -> BoxFuture<'_, Attempt>;
+    fn run(&self, job: StageJob, ports: Ports) -> BoxFuture<'_, Attempt>;
 
     /// The first question that the stage would ask. Nothing is asked.
     fn build_prompt(&self, job: StageJob) -> BoxFuture<'_, Result<ModelRequest, Fault>>;
+}
+
+/// What a stage reaches beside its context.
+#[derive(Clone)]
+pub struct Ports {
+    /// Answers its questions.
+    pub models: Arc<dyn ModelPort>,
+    /// Carries its HTTP requests. `None`: the stage has no network, and every such call stops it.
+    pub http: Option<Arc<dyn HttpPort>>,
+}
+
+impl Ports {
+    /// Models and no network.
+    pub fn models(models: Arc<dyn ModelPort>) -> Self {
+        Self { models, http: None }
+    }
 }
 
 /// Why a question has no answer.
@@ -74,6 +91,21 @@ pub trait ModelPort: Send + Sync {
         &self,
         request: ModelRequest,
     ) -> BoxFuture<'_, Result<Box<dyn AnswerStream>, AskError>>;
+}
+
+/// Why an HTTP request has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpAskError {
+    /// There is none. The guest is told, and may go on.
+    Http(HttpError),
+    /// The attempt cannot go on; the guest is stopped.
+    Stop(Fault),
+}
+
+/// Carries the HTTP requests of one attempt, in their order.
+pub trait HttpPort: Send + Sync {
+    /// Sends the next request. The answer is durable before it is given.
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, HttpAskError>>;
 }
 
 /// An answer as it comes. Dropping it before its end says that the attempt has ended: the provider is stopped, the call is

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use domain::plan::PlannedStage;
-use domain::port::{Attempt, Consumed, StageJob};
+use domain::port::{Attempt, Consumed, Ports, StageJob};
 use domain::run::{BudgetBound, Command, Run, StageResult};
 use domain::stage::{EarlierArtifact, Revision, StageContext, StageLog, StageOutput};
 use domain::{Artifact, ArtifactRef, Digest, Fault, FaultKind, StageIdx};
@@ -31,7 +31,8 @@ impl Inner {
         let AttemptStep { run, stage, attempt, stop, .. } = step;
         let planned = run.plan().stage(stage).expect("a run is driven within its plan");
         let job = self.job(&run, stage, planned, attempt).await?;
-        let work = AssertUnwindSafe(self.parts.runner.run(job, models.clone())).catch_unwind();
+        let work = AssertUnwindSafe(self.parts.runner.run(job, Ports::models(models.clone())))
+            .catch_unwind();
         let ended = tokio::select! {
             biased;
             ended = work => ended,

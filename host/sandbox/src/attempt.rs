@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use domain::fault::Limit;
 use domain::model::{ModelErrorKind, ModelRequest};
-use domain::port::{Attempt, Consumed, ModelPort, PluginError, StageJob};
+use domain::port::{Attempt, Consumed, PluginError, Ports, StageJob};
 use domain::stage::{StageContext, StageLog, Variable};
 use domain::{Artifact, Digest, Fault, FaultKind, Limits};
 
@@ -21,7 +21,7 @@ pub(crate) async fn run(
     machine: &Arc<Machine>,
     catalog: &Arc<Catalog>,
     job: StageJob,
-    models: Arc<dyn ModelPort>,
+    ports: Ports,
 ) -> Attempt {
     let StageJob { plugin, context, limits, makes } = job;
     let culprit = Culprit { stage: Some(context.stage_key.clone()), plugin };
@@ -36,7 +36,7 @@ pub(crate) async fn run(
         culprit: &culprit,
         limits: &limits,
         seed: Seed::of_attempt(&context),
-        models: Models::Port(models),
+        models: Models::Port(ports.models),
         slots: Slots::Stages,
     };
     let context = context_to_guest(context);

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use domain::model::ModelRequest;
 use domain::plan::PluginRef;
 use domain::port::{
-    Attempt, BoxFuture, KnownPlugin, ModelPort, PluginCatalog, PluginError, StageJob, StageRunner,
+    Attempt, BoxFuture, KnownPlugin, PluginCatalog, PluginError, Ports, StageJob, StageRunner,
 };
 use domain::{Digest, Fault};
 
@@ -96,8 +96,8 @@ impl Sandbox {
 }
 
 impl StageRunner for Sandbox {
-    fn run(&self, job: StageJob, models: Arc<dyn ModelPort>) -> BoxFuture<'_, Attempt> {
-        Box::pin(attempt::run(&self.machine, &self.catalog, job, models))
+    fn run(&self, job: StageJob, ports: Ports) -> BoxFuture<'_, Attempt> {
+        Box::pin(attempt::run(&self.machine, &self.catalog, job, ports))
     }
 
     fn build_prompt(&self, job: StageJob) -> BoxFuture<'_, Result<ModelRequest, Fault>> {

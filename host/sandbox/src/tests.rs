@@ -13,7 +13,7 @@ use std::sync::{Mutex, OnceLock};
 
 use domain::model::{Completion, FinishReason, Usage, UsageSource};
 use domain::plan::PinnedPlugin;
-use domain::port::{AnswerStream, AskError};
+use domain::port::{AnswerStream, AskError, ModelPort};
 use domain::stage::{ArtifactSpec, Belonging, StageContext, StageOutput};
 use domain::{FaultKind, Json, Limits};
 use streams::Told;
@@ -146,7 +146,7 @@ fn completion(content: &str) -> Completion {
 }
 
 async fn attempt(job: StageJob) -> Attempt {
-    sandbox().run(job, Arc::new(TestModel::default())).await
+    sandbox().run(job, Ports::models(Arc::new(TestModel::default()))).await
 }
 
 async fn output(settings: &str) -> StageOutput {

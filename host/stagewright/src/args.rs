@@ -2,6 +2,7 @@
 mod gates;
 mod housekeeping;
 mod models;
+mod plugin;
 mod text;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap_complete::Shell;
 pub(crate) use self::gates::{Approvals, ApprovalsList, Decision, Edit, Grant, Revise, Terms};
 pub(crate) use self::housekeeping::{Backup, Export, Import, Prune, Restore};
 pub(crate) use self::models::{Cache, Calls, CallsList, Providers, Secrets, Usage};
+pub(crate) use self::plugin::{Build, Check, New, Plugin, Record, Replay, RunPlugin, Test};
 pub(crate) use self::text::{Assignment, TextSource, edits, overrides, variables};
 use crate::config::Flags;
 use crate::output::Format;
@@ -79,6 +81,9 @@ pub(crate) enum Command {
     /// See the plugins that stages can be done with.
     #[command(subcommand)]
     Plugins(Plugins),
+    /// Write a plugin: begin, build, check, try, test, record and replay.
+    #[command(subcommand)]
+    Plugin(Plugin),
     /// See and check the providers of language models.
     #[command(subcommand)]
     Providers(Providers),

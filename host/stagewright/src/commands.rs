@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod export;
 mod import;
+mod plugin;
 mod plugins;
 mod profiles;
 mod providers;
@@ -22,7 +23,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use engine::DriveOnStart;
 
-use crate::args::{Arguments, Command, Plugins, Profiles, Providers, Runs, Secrets};
+use crate::args::{Arguments, Command, Plugin, Plugins, Profiles, Providers, Runs, Secrets};
 use crate::config::{Config, VaultConfig};
 use crate::error::{Error, Exit};
 use crate::output::Output;
@@ -45,6 +46,14 @@ pub(crate) async fn perform(
         Command::Profiles(Profiles::Check { files }) if !files.is_empty() => {
             profiles::check_files(config, output, &files)
         }
+        Command::Plugin(
+            command @ (Plugin::New(_)
+            | Plugin::Build(_)
+            | Plugin::Check(_)
+            | Plugin::Run(_)
+            | Plugin::Test(_)
+            | Plugin::Replay(_)),
+        ) => plugin::perform(config, output, command).await,
         command => {
             let session = Session::open(config, output, drive_on_start(&command)).await?;
             let outcome = Box::pin(with_session(&session, command)).await;
@@ -67,6 +76,7 @@ fn drive_on_start(command: &Command) -> DriveOnStart {
         | Command::Approvals(_)
         | Command::Profiles(_)
         | Command::Plugins(_)
+        | Command::Plugin(_)
         | Command::Providers(_)
         | Command::Calls(_)
         | Command::Usage(_)
@@ -90,6 +100,7 @@ async fn with_session(session: &Session<'_>, command: Command) -> Result<Exit, E
         Command::Profiles(Profiles::Check { .. }) => profiles::check_all(session).await,
         Command::Plugins(Plugins::List) => plugins::list(session).await,
         Command::Plugins(Plugins::Show { plugin }) => plugins::show(session, &plugin).await,
+        Command::Plugin(Plugin::Record(asked)) => plugin::record(session, asked).await,
         Command::Providers(Providers::List) => providers::list(session).await,
         Command::Providers(Providers::Check { name }) => {
             providers::check(session, name.as_deref()).await
@@ -102,6 +113,7 @@ async fn with_session(session: &Session<'_>, command: Command) -> Result<Exit, E
         Command::Restore(_)
         | Command::Serve(_)
         | Command::Doctor(_)
+        | Command::Plugin(_)
         | Command::Secrets(_)
         | Command::Completions { .. } => {
             unreachable!("these need no session")

@@ -1,12 +1,11 @@
 //! Stages that are plain Rust: each asks the scripted model once and gives the answer back.
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::model::{Message, ModelOptions, ModelRequest, Role};
 use domain::plan::PluginRef;
 use domain::port::{
     AskError, Attempt, BoxFuture, Consumed, KnownPlugin, ModelPort, PluginCatalog, PluginError,
-    PluginSource, StageJob, StageRunner,
+    PluginSource, Ports, StageJob, StageRunner,
 };
 use domain::stage::{ArtifactSpec, StageInfo, StageLog, StageOutput, Variable};
 use domain::{Artifact, Digest, Fault, FaultKind, Json};
@@ -88,7 +87,7 @@ fn question(job: &StageJob) -> ModelRequest {
 }
 
 impl StageRunner for Stages {
-    fn run(&self, job: StageJob, models: Arc<dyn ModelPort>) -> BoxFuture<'_, Attempt> {
+    fn run(&self, job: StageJob, Ports { models, .. }: Ports) -> BoxFuture<'_, Attempt> {
         Box::pin(async move {
             let outcome = self.outcome(&job, &*models).await;
             Attempt { outcome, log: StageLog::default(), consumed: Consumed::default() }

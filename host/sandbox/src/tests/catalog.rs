@@ -119,7 +119,8 @@ async fn a_pinned_plugin_runs_after_it_was_replaced_and_the_host_was_started_aga
     let mut job = job(&verb("fine"));
     job.plugin = plugin.pin();
     // It runs, and traps as it was made to.
-    let fault = sandbox.run(job, Arc::new(TestModel::default())).await.outcome.unwrap_err();
+    let fault =
+        sandbox.run(job, Ports::models(Arc::new(TestModel::default()))).await.outcome.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Trap, "{}", fault.message);
     let again = sandbox.find(&PluginRef::Digest(plugin.digest.clone()), None).unwrap();
     assert_eq!(again.info, plugin.info);
@@ -161,7 +162,10 @@ async fn a_damaged_copy_is_not_run() {
     catalog.config.bundled = &[];
     let sandbox = catalog.open();
     assert!(matches!(sandbox.pin(&digest).unwrap_err(), PluginError::Unknown { .. }));
-    let fault = sandbox.run(job(&verb("fine")), Arc::new(TestModel::default())).await.outcome;
+    let fault = sandbox
+        .run(job(&verb("fine")), Ports::models(Arc::new(TestModel::default())))
+        .await
+        .outcome;
     assert_eq!(fault.unwrap_err().kind, FaultKind::PluginNotLoadable);
 }
 

@@ -42,7 +42,7 @@ async fn a_repetition_asks_the_same() {
     for _ in 0..2 {
         let model = Arc::new(TestModel::default());
         let job = job(r#"{"verb":"ask-random","count":3}"#);
-        sandbox().run(job, Arc::clone(&model) as _).await.outcome.unwrap();
+        sandbox().run(job, Ports::models(Arc::clone(&model) as _)).await.outcome.unwrap();
         asked.push(std::mem::take(&mut *model.asked.lock().unwrap()));
     }
     assert_eq!(asked[0], asked[1]);

@@ -101,10 +101,14 @@ async fn every_fault_has_a_verb_that_causes_it() {
             Cause::ModelSays(kind) => {
                 let error = ModelError { kind, message: "no more money".to_owned() };
                 let model = TestModel::answering(Err(AskError::Model(error)));
-                sandbox().run(job(&verb("ask-fail")), model).await.outcome.unwrap_err()
+                sandbox()
+                    .run(job(&verb("ask-fail")), Ports::models(model))
+                    .await
+                    .outcome
+                    .unwrap_err()
             }
             Cause::SilentModel(job) => {
-                sandbox().run(job, TestModel::silent()).await.outcome.unwrap_err()
+                sandbox().run(job, Ports::models(TestModel::silent())).await.outcome.unwrap_err()
             }
             Cause::NotByGuest(reason) => Fault { kind: wanted.clone(), message: reason.to_owned() },
         };
@@ -173,7 +177,7 @@ async fn an_answer_larger_than_a_call_may_carry_ends_the_attempt() {
         let mut job = job(&verb(verb_name));
         job.limits.call_bytes_max = 4 << 10;
         let model = TestModel::answering(Ok(completion(&"word ".repeat(2000))));
-        let outcome = sandbox().run(job, model).await.outcome;
+        let outcome = sandbox().run(job, Ports::models(model)).await.outcome;
         if !is_whole {
             assert!(outcome.is_ok(), "{verb_name}: {outcome:?}");
             continue;
@@ -266,7 +270,8 @@ async fn a_guest_that_ends_itself_is_reported() {
 async fn whoever_answers_can_stop_the_guest_with_a_fault_of_its_own() {
     let wanted = Fault { kind: FaultKind::ReplayDiverged, message: "asked otherwise".to_owned() };
     let model = TestModel::answering(Err(AskError::Stop(wanted.clone())));
-    let attempt = sandbox().run(job(&verb("ask-anyway")), Arc::clone(&model) as _).await;
+    let attempt =
+        sandbox().run(job(&verb("ask-anyway")), Ports::models(Arc::clone(&model) as _)).await;
     assert_eq!(attempt.outcome.unwrap_err(), wanted);
     assert_eq!(model.asked.lock().unwrap().len(), 1);
 }
@@ -281,7 +286,8 @@ async fn a_model_error_that_the_stage_passes_on_keeps_its_kind_and_words() {
     ] {
         let error = ModelError { kind, message: "exactly this".to_owned() };
         let model = TestModel::answering(Err(AskError::Model(error)));
-        let fault = sandbox().run(job(&verb("ask-fail")), model).await.outcome.unwrap_err();
+        let fault =
+            sandbox().run(job(&verb("ask-fail")), Ports::models(model)).await.outcome.unwrap_err();
         assert_eq!(
             fault,
             Fault { kind: FaultKind::Model(kind), message: "exactly this".to_owned() }

@@ -9,7 +9,7 @@ use crate::engine::EPOCH_TICK;
 #[tokio::test]
 async fn an_answer_reaches_the_guest_whole() {
     let model = TestModel::answering(Ok(completion("Bees make honey.")));
-    let attempt = sandbox().run(job(&verb("ask")), Arc::clone(&model) as _).await;
+    let attempt = sandbox().run(job(&verb("ask")), Ports::models(Arc::clone(&model) as _)).await;
     let output = attempt.outcome.unwrap();
     assert_eq!(output.artifacts[0].body, "Bees make honey.");
     assert_says(output.data.as_str(), &[r#""cost_nano_usd":7"#, r#""input_tokens":3"#]);
@@ -21,7 +21,7 @@ async fn an_answer_reaches_the_guest_whole() {
 #[tokio::test]
 async fn a_preview_is_the_first_question_of_the_run() {
     let model = Arc::new(TestModel::default());
-    sandbox().run(job(&verb("ask")), Arc::clone(&model) as _).await.outcome.unwrap();
+    sandbox().run(job(&verb("ask")), Ports::models(Arc::clone(&model) as _)).await.outcome.unwrap();
     let preview = sandbox().build_prompt(job(&verb("ask"))).await.unwrap();
     assert_eq!(preview, model.asked.lock().unwrap()[0]);
 }
@@ -107,7 +107,7 @@ async fn waiting_for_a_model_is_not_computing() {
     for settings in [r#"{"verb":"ask-many","count":3}"#, r#"{"verb":"stream"}"#] {
         let mut job = job(settings);
         job.limits.cpu_time_max = EPOCH_TICK * WAIT_TICKS * 2;
-        let attempt = sandbox().run(job, Arc::new(SlowModel)).await;
+        let attempt = sandbox().run(job, Ports::models(Arc::new(SlowModel))).await;
         assert!(attempt.outcome.is_ok(), "{:?}", attempt.outcome);
         assert!(attempt.consumed.cpu_time < EPOCH_TICK * WAIT_TICKS * 2, "{:?}", attempt.consumed);
         assert!(attempt.consumed.memory_bytes > 0);
@@ -125,7 +125,7 @@ fn own_sandbox() -> (tempfile::TempDir, Sandbox) {
 async fn dropping_a_run_stops_the_guest_and_frees_its_instance() {
     let (_folder, sandbox) = own_sandbox();
     let model = TestModel::silent();
-    let waiting = sandbox.run(job(&verb("slow")), Arc::clone(&model) as _);
+    let waiting = sandbox.run(job(&verb("slow")), Ports::models(Arc::clone(&model) as _));
     tokio::select! {
         _ = waiting => panic!("the model is silent"),
         () = model.was_asked.notified() => {}
@@ -134,7 +134,7 @@ async fn dropping_a_run_stops_the_guest_and_frees_its_instance() {
 
     let mut spin = job(&verb("spin"));
     spin.limits.cpu_time_max = Duration::from_secs(3600);
-    let mut spinning = sandbox.run(spin, TestModel::silent());
+    let mut spinning = sandbox.run(spin, Ports::models(TestModel::silent()));
     // A guest that computes gives the thread back at its first tick.
     let mut polls = 0;
     std::future::poll_fn(|context| {
@@ -155,7 +155,11 @@ async fn more_runs_than_instances_wait_their_turn() {
     for _ in 0..20 {
         let sandbox = sandbox.clone();
         runs.spawn(async move {
-            sandbox.run(job(&verb("ask")), Arc::new(TestModel::default())).await.outcome.is_ok()
+            sandbox
+                .run(job(&verb("ask")), Ports::models(Arc::new(TestModel::default())))
+                .await
+                .outcome
+                .is_ok()
         });
     }
     assert!(runs.join_all().await.into_iter().all(|is_ok| is_ok));
@@ -165,8 +169,8 @@ async fn more_runs_than_instances_wait_their_turn() {
 async fn a_preview_does_not_wait_for_runs() {
     let (_folder, sandbox) = own_sandbox();
     let model = TestModel::silent();
-    let one = sandbox.run(job(&verb("slow")), Arc::clone(&model) as _);
-    let two = sandbox.run(job(&verb("slow")), Arc::clone(&model) as _);
+    let one = sandbox.run(job(&verb("slow")), Ports::models(Arc::clone(&model) as _));
+    let two = sandbox.run(job(&verb("slow")), Ports::models(Arc::clone(&model) as _));
     tokio::select! {
         _ = one => panic!("the model is silent"),
         _ = two => panic!("the model is silent"),

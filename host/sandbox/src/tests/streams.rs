@@ -108,7 +108,7 @@ impl Teller {
     /// What came of an attempt that asks this model, and what it did with the answer.
     async fn tells(self, job: StageJob) -> (Attempt, Fates) {
         let teller = Arc::new(self);
-        let attempt = sandbox().run(job, Arc::clone(&teller) as _).await;
+        let attempt = sandbox().run(job, Ports::models(Arc::clone(&teller) as _)).await;
         let fates = teller.fate.0.lock().unwrap().clone();
         (attempt, fates)
     }
@@ -187,7 +187,7 @@ async fn an_attempt_that_is_stopped_cuts_its_stream_off_and_does_not_call_it_unw
 #[tokio::test]
 async fn an_attempt_that_nobody_wants_any_more_cuts_its_stream_off() {
     let teller = Arc::new(Teller::ending("half", None));
-    let mut running = sandbox().run(job(&verb("stream")), Arc::clone(&teller) as _);
+    let mut running = sandbox().run(job(&verb("stream")), Ports::models(Arc::clone(&teller) as _));
     std::future::poll_fn(|context| {
         assert!(running.as_mut().poll(context).is_pending());
         let has_asked = *teller.asked.lock().unwrap() == 1;
@@ -255,7 +255,7 @@ async fn whoever_answers_can_stop_the_guest_in_the_middle_of_a_stream() {
 async fn nothing_is_asked_while_a_stream_is_open() {
     let teller = Arc::new(Teller::of(&long_text(), 10));
     let job = job(&verb("stream-ask"));
-    let output = sandbox().run(job, Arc::clone(&teller) as _).await.outcome.unwrap();
+    let output = sandbox().run(job, Ports::models(Arc::clone(&teller) as _)).await.outcome.unwrap();
     let data: Value = serde_json::from_str(output.data.as_str()).unwrap();
     for refused in data["meanwhile"].as_array().unwrap() {
         assert_says(refused.as_str().unwrap(), &["Rejected", "read it to its end or drop it"]);

@@ -6,7 +6,7 @@ use domain::model::{Message, ModelOptions, ModelRequest, Role};
 use domain::plan::PluginRef;
 use domain::port::{
     AnswerStream, AskError, Attempt, BoxFuture, Consumed, KnownPlugin, ModelPort, PluginCatalog,
-    PluginError, PluginSource, StageJob, StageRunner,
+    PluginError, PluginSource, Ports, StageJob, StageRunner,
 };
 use domain::stage::{ArtifactSpec, StageContext, StageInfo, StageLog, StageOutput};
 use domain::{Artifact, Digest, Fault, FaultKind, Json};
@@ -267,7 +267,7 @@ fn output(job: &StageJob, body: String) -> StageOutput {
 }
 
 impl StageRunner for Stages {
-    fn run(&self, job: StageJob, models: Arc<dyn ModelPort>) -> BoxFuture<'_, Attempt> {
+    fn run(&self, job: StageJob, Ports { models, .. }: Ports) -> BoxFuture<'_, Attempt> {
         Box::pin(async move {
             self.ran.lock().unwrap().push(job.plugin.digest.clone());
             let outcome = self.outcome(&job, &*models).await;

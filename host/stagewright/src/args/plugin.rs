@@ -1,0 +1,113 @@
+//! What authors of plugins can type.
+use std::path::PathBuf;
+
+use authoring::Language;
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugin {
+    /// Begin a plugin: a folder that builds and passes its test.
+    New(New),
+    /// Build a component with the language's own tool.
+    Build(Build),
+    /// Compare a component with the contract, and say what it may use and costs.
+    Check(Check),
+    /// Do one stage with a component, with scripted answers or a real model.
+    Run(RunPlugin),
+    /// Run a plugin's fixtures and compare what comes out.
+    Test(Test),
+    /// Take an attempt out of a run, as one file that can be replayed anywhere.
+    Record(Record),
+    /// Do a recorded attempt again, and name the first difference.
+    Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// Its name, which is also that of its folder: small letters, digits and `-`.
+    pub(crate) name: String,
+    /// The language: `rust`, `js` or `python`.
+    #[arg(long, value_name = "LANGUAGE", default_value_t = Language::Rust)]
+    pub(crate) lang: Language,
+    /// The folder to begin it in.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// The folder of the plugin.
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) project: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    pub(crate) component: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunPlugin {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    pub(crate) component: PathBuf,
+    /// What the stage is told: a file as in a fixture.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The answers of the model, in their order; without any, the built-in scripted writer answers.
+    #[arg(long = "answer", value_name = "FILE", conflicts_with = "provider")]
+    pub(crate) answers: Vec<PathBuf>,
+    /// A configured provider that answers, which may cost money.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+    /// One of its models.
+    #[arg(long, value_name = "NAME", requires = "provider")]
+    pub(crate) model: Option<String>,
+    /// Folder for the artifacts; without it they are printed.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+    /// Also write what happened into one file that can be replayed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// The folder of the plugin.
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) project: PathBuf,
+    /// Test this component, and build nothing.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) component: Option<PathBuf>,
+    /// Write what comes out into the fixtures instead of comparing it.
+    #[arg(long)]
+    pub(crate) update: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    /// The run, or `last`.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// The stage.
+    #[arg(value_name = "STAGE")]
+    pub(crate) stage: String,
+    /// Which attempt [default: the last one that ended].
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) attempt: Option<u32>,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The recording.
+    #[arg(value_name = "FILE")]
+    pub(crate) recording: PathBuf,
+    /// The component [default: the plugin with the digest that the recording names].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) component: Option<PathBuf>,
+}
