@@ -13,12 +13,23 @@ use std::process::{Command, Output};
 const GUEST_TARGET: &str = "wasm32-wasip2";
 
 /// In the order in which people meet them.
-const SHIPPED: [&str; 5] =
-    ["research", "brand-voice", "positioning", "keywords", "foundation-brief"];
+const SHIPPED: [&str; 10] = [
+    "research",
+    "brand-voice",
+    "positioning",
+    "keywords",
+    "foundation-brief",
+    "prompt",
+    "product-manager",
+    "developer",
+    "tester",
+    "reviewer",
+];
 const ROGUE_STAGE: &str = "rogue-stage";
 
 /// What a change has to touch for the guests to be compiled again, from the workspace's root.
-const SOURCES: [&str; 5] = ["plugins", "wit", "tests/rogue-stage", "Cargo.lock", "Cargo.toml"];
+const SOURCES: [&str; 5] =
+    ["plugins/stage-sdk", "wit", "tests/rogue-stage", "Cargo.lock", "Cargo.toml"];
 
 /// How guests are compiled, whatever the host's profile says. Small, because each is embedded into the program and
 /// compiled to machine code at its first use. The names of functions are kept for the frames of a trap. Line tables are
@@ -53,6 +64,9 @@ fn main() {
     let workspace = workspace_root();
     for source in SOURCES {
         println!("cargo::rerun-if-changed={}", workspace.join(source).display());
+    }
+    for plugin in SHIPPED {
+        println!("cargo::rerun-if-changed={}", workspace.join("plugins").join(plugin).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
 

@@ -85,7 +85,7 @@ fn what_is_mistyped_is_explained() {
     exit 1
     -- stdout
     -- stderr
-    error: no plugin `reserch`: there are brand-voice, foundation-brief, keywords, positioning, research
+    error: no plugin `reserch`: there are brand-voice, developer, foundation-brief, keywords, positioning, product-manager, prompt, research, reviewer, tester
     hint: list the plugins with `stagewright plugins list`
     code: plugin_unknown
     ");
@@ -99,7 +99,7 @@ fn a_broken_configuration_is_named_with_its_place() {
     exit 2
     -- stdout
     -- stderr
-    error: stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, shutdown_s, profile_dirs, allowed_hosts, allowed_origins, actor_header, groups, webhooks, providers, prices, cache, budgets, records, retention, telemetry
+    error: stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, shutdown_s, profile_dirs, allowed_hosts, allowed_origins, actor_header, groups, webhooks, providers, prices, cache, budgets, records, retention, telemetry, grants, registries
     hint: correct it there, then try again
     ");
 }
@@ -111,9 +111,11 @@ fn the_profiles_and_plugins_are_listed() {
     exit 0
     -- stdout
     MODE                     VERSION  STAGES  GATES  SOURCE   TITLE
+    content_calendar         1.0.0    4       2      shipped  Content calendar
     foundation_express       1.0.0    5       1      shipped  Foundation express
     foundation_local_market  1.0.0    5       4      shipped  Foundation for a local market
     foundation_stack         1.0.0    5       4      shipped  Foundation stack
+    software_delivery        1.0.0    6       3      shipped  Software delivery
     -- stderr
     ");
     let plugins = stagewright(&folder, &["plugins", "list"]);

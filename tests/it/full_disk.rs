@@ -1,10 +1,8 @@
 //! A full disk: nothing new is begun, and what was paid for is not lost.
-use std::io::Write as _;
-
 use model_server::ModelServer;
 use serde_json::json;
 
-use crate::support::{Folder, SmallDisk};
+use crate::support::{Folder, SmallDisk, skipped};
 
 #[tokio::test]
 async fn an_answer_that_arrives_on_a_full_disk_is_kept_as_soon_as_there_is_room() {
@@ -12,13 +10,7 @@ async fn an_answer_that_arrives_on_a_full_disk_is_kept_as_soon_as_there_is_room(
     models.hold();
     let folder = Folder::with_models(&models);
     let Some(mut disk) = SmallDisk::start(&folder) else {
-        // Past the capture of the test harness: nobody shall take this for a pass.
-        let mut stderr = std::io::stderr();
-        writeln!(
-            stderr,
-            "SKIPPED: full_disk needs the right to mount (`unshare --map-root-user --mount`)"
-        )
-        .ok();
+        skipped("a full disk", "the right to mount (`unshare --map-root-user --mount`)");
         return;
     };
     let run = disk.api.start("foundation_stack").await;

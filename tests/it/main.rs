@@ -1,14 +1,24 @@
 //! The program from outside: the real binary, real components, real HTTP. One module for each promise.
+mod authoring_check;
+mod authoring_new;
+mod authoring_test;
 mod bad_input;
 mod budgets;
 mod cli;
 mod concurrency;
+mod contract_versions;
 mod crash;
+mod delivery;
 mod foundation;
 mod full_disk;
+mod grants;
 mod housekeeping;
+mod languages;
 mod models;
+mod oci;
+mod plugin_store;
 mod profiles;
+mod recording;
 mod secrets;
 mod signals;
 mod support;

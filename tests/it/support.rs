@@ -3,10 +3,12 @@ mod api;
 mod command;
 mod folder;
 mod server;
+mod skip;
 mod small_disk;
 
-pub(crate) use self::api::Api;
+pub(crate) use self::api::{Answer, Api};
 pub(crate) use self::command::{Ran, stagewright, stagewright_with_input};
 pub(crate) use self::folder::Folder;
 pub(crate) use self::server::Server;
+pub(crate) use self::skip::skipped;
 pub(crate) use self::small_disk::SmallDisk;

@@ -6,8 +6,16 @@
 //! recording.
 //!
 //! Invariant: a component is run by the same sandbox, with the same limits, as in a run.
+pub mod check;
+pub mod context;
+mod difference;
 mod error;
+pub mod exchange;
+pub mod fixtures;
 mod language;
+pub mod project;
+pub mod recording;
+pub mod trial;
 
 pub use error::Error;
 pub use language::Language;

@@ -56,7 +56,7 @@ codes! {
     JsonMalformed, "json_malformed", 400, false, "The body is not JSON", "correct the JSON at the line and column named";
     IdInvalid, "id_invalid", 400, false, "A name in the path cannot be one", "copy the name from a list; identifiers start with `run_`, `appr_` or `call_`";
     CursorInvalid, "cursor_invalid", 400, false, "The cursor is not one of this list", "take `next_cursor` of the page before, with the same filters, or start without a cursor";
-    MediaTypeUnsupported, "media_type_unsupported", 415, false, "The body's content type is not JSON", "send `Content-Type: application/json`";
+    MediaTypeUnsupported, "media_type_unsupported", 415, false, "The body's content type is not what the route takes", "send `Content-Type: application/json`";
     BodyTooLarge, "body_too_large", 413, false, "The body is too large", "send less; long material belongs into several runs";
     RequestTimeout, "request_timeout", 408, true, "The body did not arrive in time", "send the whole body at once, over a connection that is fast enough";
     RouteUnknown, "route_unknown", 404, false, "No such route", "look the routes up at `/api/openapi.json`";
@@ -69,6 +69,7 @@ codes! {
     // What is named and not there.
     RunUnknown, "run_unknown", 404, false, "No such run", "list the runs at `/api/v2/workflow-runs`";
     StageUnknown, "stage_unknown", 404, false, "The run has no such stage", "name one of the run's stages";
+    AttemptUnknown, "attempt_unknown", 404, false, "No such attempt has ended", "wait until the stage's attempt has ended, or name one that has";
     ArtifactUnknown, "artifact_unknown", 404, false, "No such artifact", "list the run's artifacts and their versions at `.../artifacts`";
     ApprovalUnknown, "approval_unknown", 404, false, "No such approval", "list what waits at `/api/v2/approvals?status=pending`";
     CallUnknown, "call_unknown", 404, false, "No such model call", "list the calls at `/api/v2/llm-calls`";
@@ -92,8 +93,15 @@ codes! {
     EarlierStageMissing, "earlier_stage_missing", 409, false, "A stage before the one named has no result", "start again from an earlier stage";
     EarlierGateNotPassed, "earlier_gate_not_passed", 409, false, "A gate before the stage named has not been passed", "start again from the stage of that gate";
     AttemptStale, "attempt_stale", 409, true, "The attempt is not running any more", "reload the run, then try again";
+    TextsNotKept, "texts_not_kept", 409, false, "The records do not have the texts", "set `records.texts: whole`, then run the stage again: what was removed does not come back";
     ArtifactsMissing, "artifacts_missing", 409, false, "The stage needs artifacts that are not made yet", "wait until the earlier stages are done";
     PluginUnusable, "plugin_unusable", 409, false, "A plugin cannot be used", "do what the findings say, or put back the plugin's file";
+    PluginUnfit, "plugin_unfit", 422, false, "The component cannot be a plugin", "do what the findings say, then send it again";
+    PluginVersionTaken, "plugin_version_taken", 409, false, "Another plugin has this name and version", "raise the version and build it again; or send it with `replace=true`, and name and version mean this one";
+    PluginInUse, "plugin_in_use", 409, false, "Somebody needs the plugin", "change the profiles and wait for the runs; or send `force=true`: runs that are bound to it have a copy and go on";
+    PluginNotUploaded, "plugin_not_uploaded", 409, false, "The plugin was not uploaded", "only what was uploaded is removed; what is part of the program stays";
+    PluginAmbiguous, "plugin_ambiguous", 409, false, "Several uploads go by this name", "name the version, or the digest";
+    TooManyUploads, "too_many_uploads", 503, true, "Too many uploads are being checked", "try again in a minute";
     // What a plugin did wrong while its prompt was built.
     PluginTrapped, "plugin_trapped", 502, false, "The plugin trapped", "report the message to the plugin's author";
     LimitMemory, "limit_memory", 502, false, "The plugin used too much memory", "raise `limits.memory_mib` in the profile, or give the stage less";

@@ -5,6 +5,7 @@ mod call;
 mod chat;
 mod event;
 mod housekeeping;
+mod http_request;
 mod line;
 mod live;
 mod plan;

@@ -9,6 +9,7 @@ mod call;
 mod chat;
 mod event;
 mod housekeeping;
+mod http_request;
 mod plan;
 mod plugin;
 mod policy;
@@ -38,11 +39,14 @@ pub use chat::{
 };
 pub use event::{EventArtifactDto, EventDto, EventKindDto, LiveDto};
 pub use housekeeping::{ImportedRunDto, PruneRequest, PrunedDto, PrunedRunDto};
+pub use http_request::HttpRequestDto;
 pub use plan::{
-    FallbackDto, LimitsDto, ModelAlternativeDto, ModelChoiceDto, OnBudgetExceededDto, PlanDto,
-    PlannedStageDto,
+    FallbackDto, GrantsDto, LimitsDto, ModelAlternativeDto, ModelChoiceDto, OnBudgetExceededDto,
+    PlanDto, PlannedStageDto,
 };
-pub use plugin::{ArtifactSpecDto, PluginDto, PluginListDto, PluginRefDto, UnusablePluginDto};
+pub use plugin::{
+    ArtifactSpecDto, PluginDto, PluginListDto, PluginRefDto, RemovedPluginDto, UnusablePluginDto,
+};
 pub use policy::{
     DeadlineOutcomeDto, GateDeadlineDto, GateDto, ReminderDto, RetryPolicyDto, ReviewerDto,
     SelfApprovalDto, WhenSpentDto,

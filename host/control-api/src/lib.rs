@@ -23,6 +23,7 @@ mod problem;
 mod query;
 mod router;
 mod routes;
+mod spool;
 mod sse;
 mod state;
 #[cfg(test)]

@@ -57,6 +57,37 @@ impl PathNames for StageOfRun {
     }
 }
 
+/// An attempt at a stage of a run.
+pub(crate) struct AttemptOfRun {
+    pub(crate) run: RunId,
+    pub(crate) stage: StageKey,
+    /// `None`: the last one that has ended.
+    pub(crate) attempt: Option<u32>,
+}
+
+/// A number from 1, or the word for the last one.
+struct WhichAttempt(Option<u32>);
+
+impl FromStr for WhichAttempt {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "latest" {
+            return Ok(Self(None));
+        }
+        let number = text.parse().ok().filter(|number| *number > 0);
+        number.map(|number| Self(Some(number))).ok_or("it is neither a number from 1 nor `latest`")
+    }
+}
+
+impl PathNames for AttemptOfRun {
+    fn read(reader: &mut PathReader) -> Option<Self> {
+        let StageOfRun { run, stage } = StageOfRun::read(reader)?;
+        let attempt: WhichAttempt = reader.parse("attempt", "attempt")?;
+        Some(Self { run, stage, attempt: attempt.0 })
+    }
+}
+
 /// An artifact of a run.
 pub(crate) struct ArtifactOfRun {
     pub(crate) run: RunId,

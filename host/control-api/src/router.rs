@@ -81,8 +81,10 @@ fn run_routes() -> OpenApiRouter<Described> {
         .routes(routes!(runs::show_artifact))
         .routes(routes!(runs::show_artifact_diff))
         .routes(routes!(runs::list_calls))
+        .routes(routes!(runs::list_http_requests))
         .routes(routes!(runs::list_variables))
         .routes(routes!(runs::show_prompt))
+        .routes(routes!(runs::show_recording))
         .routes(routes!(runs::pause_run))
         .routes(routes!(runs::resume_run))
         .routes(routes!(runs::cancel_run))
@@ -103,8 +105,8 @@ fn configuration_routes() -> OpenApiRouter<Described> {
         .routes(routes!(profiles::list_profiles))
         .routes(routes!(profiles::show_profile))
         .routes(routes!(profiles::preview_profile))
-        .routes(routes!(plugins::list_plugins))
-        .routes(routes!(plugins::show_plugin))
+        .routes(routes!(plugins::list_plugins, plugins::add_plugin))
+        .routes(routes!(plugins::show_plugin, plugins::remove_plugin))
 }
 
 fn housekeeping_routes() -> OpenApiRouter<Described> {

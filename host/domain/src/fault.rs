@@ -104,6 +104,36 @@ pub enum FaultKind {
 impl FaultKind {
     /// Every code that [`Self::code`] gives, each once.
     pub fn codes() -> impl Iterator<Item = &'static str> {
+        Self::kinds().map(|kind| kind.code())
+    }
+
+    /// Whether a fault with this code is the plugin's own doing ([`Self::is_of_plugin`]).
+    pub fn is_code_of_plugin(code: &str) -> bool {
+        Self::kinds().any(|kind| kind.code() == code && kind.is_of_plugin())
+    }
+
+    /// Whether the plugin did it, so that the same attempt does it again wherever it is replayed.
+    pub fn is_of_plugin(&self) -> bool {
+        match self {
+            FaultKind::Trap
+            | FaultKind::Limit(_)
+            | FaultKind::PluginNotLoadable
+            | FaultKind::ModelCallInPreview
+            | FaultKind::ArtifactName
+            | FaultKind::ArtifactSet
+            | FaultKind::OutputNotJson
+            | FaultKind::BadInput { .. }
+            | FaultKind::InvalidOutput { .. }
+            | FaultKind::Transient { .. } => true,
+            FaultKind::NeedsHuman { .. }
+            | FaultKind::Model(_)
+            | FaultKind::ReplayDiverged
+            | FaultKind::Host => false,
+        }
+    }
+
+    /// Every kind, each once.
+    fn kinds() -> impl Iterator<Item = FaultKind> {
         // The plugin's own code is no part of the answer.
         let code = String::new;
         let own = [
@@ -122,7 +152,7 @@ impl FaultKind {
         ];
         let of_limits = Limit::ALL.into_iter().map(FaultKind::Limit);
         let of_models = ModelErrorKind::ALL.into_iter().map(FaultKind::Model);
-        own.into_iter().chain(of_limits).chain(of_models).map(|kind| kind.code())
+        own.into_iter().chain(of_limits).chain(of_models)
     }
 
     /// The stable `error_code` of the error triple.

@@ -21,6 +21,7 @@ pub mod port;
 pub mod run;
 pub mod stage;
 pub mod time;
+pub mod upload;
 
 pub use artifact::{Artifact, ArtifactName, ArtifactRef};
 pub use fault::{Fault, FaultKind};

@@ -20,6 +20,8 @@ pub struct Limits {
     pub artifact_bytes_max: u64,
     /// Model calls of one attempt.
     pub model_call_count_max: u32,
+    /// HTTP requests of one attempt, where the profile grants any.
+    pub http_request_count_max: u32,
     /// Tokens, input and output, of all attempts of the stage together. `None`: not bounded.
     pub stage_token_count_max: Option<u64>,
     /// Cost of all attempts of the stage together, in billionths of a US dollar. `None`: not bounded.
@@ -41,6 +43,8 @@ impl Limits {
         artifact_count_max: 16,
         artifact_bytes_max: 4 << 20,
         model_call_count_max: 8,
+        // Some pages of a list, or a search and what it finds.
+        http_request_count_max: 16,
         stage_token_count_max: None,
         stage_cost_nano_usd_max: None,
     };

@@ -99,6 +99,46 @@ impl ModelRequest {
         let stop: usize = self.options.stop.iter().map(String::len).sum();
         (format + messages + stop + self.label.as_ref().map_or(0, String::len)) as u64
     }
+
+    /// The bytes over which the digest of a question is made, by which a replay recognizes it.
+    ///
+    /// Every part goes in with its length before it, so that no two questions run together; the order of the parts is
+    /// part of the journal's format and must not change.
+    pub fn digest_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(512);
+        part(&mut bytes, &(self.messages.len() as u64).to_le_bytes());
+        for message in &self.messages {
+            part(&mut bytes, message.role.as_str().as_bytes());
+            part(&mut bytes, message.content.as_bytes());
+        }
+        let options = &self.options;
+        part(&mut bytes, &number(options.max_tokens.map(u64::from)));
+        part(&mut bytes, &number(options.temperature.map(|value| u64::from(value.to_bits()))));
+        part(&mut bytes, &number(options.top_p.map(|value| u64::from(value.to_bits()))));
+        part(&mut bytes, &(options.stop.len() as u64).to_le_bytes());
+        options.stop.iter().for_each(|stop| part(&mut bytes, stop.as_bytes()));
+        part(&mut bytes, &number(options.seed));
+        match &options.response_format {
+            ResponseFormat::Text => part(&mut bytes, b"text"),
+            ResponseFormat::Json => part(&mut bytes, b"json"),
+            ResponseFormat::JsonSchema { name, schema } => {
+                part(&mut bytes, b"json_schema");
+                part(&mut bytes, name.as_bytes());
+                part(&mut bytes, schema.as_bytes());
+            }
+        }
+        part(&mut bytes, self.label.as_deref().unwrap_or_default().as_bytes());
+        bytes
+    }
+}
+
+fn part(bytes: &mut Vec<u8>, value: &[u8]) {
+    bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(value);
+}
+
+fn number(value: Option<u64>) -> Vec<u8> {
+    value.map(|value| value.to_le_bytes().to_vec()).unwrap_or_default()
 }
 
 /// What a call used. `None` means that it is not known; 0 means 0.
@@ -181,6 +221,9 @@ pub enum FinishReason {
 }
 
 impl FinishReason {
+    /// Why the text of an answer ends whose rest the stage did not want.
+    pub const STOPPED_BY_STAGE: &str = "stopped_by_stage";
+
     /// The word that records use.
     pub fn as_str(&self) -> &str {
         match self {
@@ -225,6 +268,16 @@ pub struct ModelError {
     pub kind: ModelErrorKind,
     /// What is wrong, where, and what to do. Never holds a key.
     pub message: String,
+}
+
+impl ModelError {
+    /// A stage has asked as often as one attempt may. The same every time, so that no journal need know of it.
+    pub fn too_many_calls(call_count_max: u32) -> Self {
+        let message = format!(
+            "the stage may ask {call_count_max} times in one attempt; raise `limits.model_calls` in the profile"
+        );
+        Self { kind: ModelErrorKind::BudgetExhausted, message }
+    }
 }
 
 /// The ways in which a model call goes wrong.

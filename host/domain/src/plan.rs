@@ -9,6 +9,7 @@ pub use policy::{
     RetryPolicy, Reviewer, SelfApproval, WhenSpent,
 };
 
+use crate::http::HttpGrant;
 use crate::stage::{ArtifactSpec, Skill};
 use crate::{Digest, Json, Limits, Mode, StageKey};
 
@@ -104,6 +105,15 @@ pub struct PlannedStage {
     pub limits: Limits,
     /// Who answers its questions.
     pub model: ModelChoice,
+    /// What it may reach beside the model.
+    pub grants: Grants,
+}
+
+/// What a stage may reach beside the model. Nothing, unless a profile says so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Grants {
+    /// Hosts to which it may send HTTP requests.
+    pub http: Vec<HttpGrant>,
 }
 
 /// A plugin as a run is bound to it.

@@ -1,6 +1,7 @@
 //! The ports through which stages are executed. They keep WebAssembly out of `engine`, and persistence out of
 //! `sandbox`: whoever runs a stage does not know who keeps its answers.
 use std::future::Future;
+use std::io::Read;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use crate::http::{HttpError, HttpRequest, HttpResponse};
 use crate::model::{Completion, ModelError, ModelRequest};
 use crate::plan::{PinnedPlugin, PluginRef};
 use crate::stage::{ArtifactSpec, StageContext, StageInfo, StageLog, StageOutput};
+use crate::upload::{Added, NewPlugin, Upload, UploadError, UploadedPlugin};
 use crate::{Digest, Fault, Limits};
 
 /// A future behind a `dyn` port.
@@ -156,8 +158,10 @@ impl KnownPlugin {
 pub enum PluginSource {
     /// Shipped inside the program.
     Bundled,
-    /// A file, by its path.
+    /// A file that a person put there, by its path.
     File(String),
+    /// Uploaded, and kept by the host.
+    Uploaded(Upload),
 }
 
 /// Why a plugin cannot be used.
@@ -219,4 +223,28 @@ pub trait PluginCatalog: Send + Sync {
     /// # Errors
     /// [`PluginError`] if the bytes do not have this digest or cannot be written.
     fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<(), PluginError>;
+
+    /// Checks a component, and keeps it as a plugin. Blocks for as long as compiling takes; given up when it is called
+    /// off.
+    ///
+    /// # Errors
+    /// [`UploadError`] with everything that is wrong with it.
+    fn add(
+        &self,
+        component: &mut (dyn Read + Send),
+        asked: &NewPlugin,
+        is_called_off: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Added, UploadError>;
+
+    /// The one upload that goes by a name, a version or a digest.
+    ///
+    /// # Errors
+    /// [`UploadError`] if there is none, or more than one.
+    fn uploaded(&self, reference: &PluginRef) -> Result<UploadedPlugin, UploadError>;
+
+    /// Removes an upload. Copies that runs are bound to stay.
+    ///
+    /// # Errors
+    /// [`UploadError`] if there is none, or if its file cannot be removed.
+    fn remove(&self, digest: &Digest) -> Result<(), UploadError>;
 }

@@ -9,6 +9,8 @@ use domain::{ApprovalId, Digest};
 use gateway::Webhook;
 use profile::FallbackPolicy;
 
+use crate::HttpSettings;
+
 /// Longest request text, in bytes: with the artifacts of five stages it still fits into the context of the models that
 /// are in use.
 pub const REQUEST_TEXT_BYTES_MAX: usize = 256 << 10;
@@ -57,6 +59,8 @@ pub struct Settings {
     pub groups: BTreeMap<String, Vec<String>>,
     /// Where reminders go: an address by the webhook's name.
     pub webhooks: BTreeMap<String, Webhook>,
+    /// Which hosts stages may reach, if a profile grants it.
+    pub http: HttpSettings,
 }
 
 /// What may be used up in a day (UTC). Where a budget holds, of a day or of a plan, an answer for which nobody sets

@@ -15,6 +15,7 @@ use crate::drive::AttemptStep;
 use crate::lifecycle::Inner;
 use crate::models::{AttemptModels, Interruption};
 use crate::registry::RunCell;
+use crate::web::AttemptHttp;
 use crate::{Error, budget};
 
 impl Inner {
@@ -28,11 +29,12 @@ impl Inner {
     ) -> Result<(), Error> {
         let started_at = self.parts.clock.now();
         let models = Arc::new(AttemptModels::open(self, cell, &step).await?);
+        let http = AttemptHttp::open(self, cell, &step).await?;
         let AttemptStep { run, stage, attempt, stop, .. } = step;
         let planned = run.plan().stage(stage).expect("a run is driven within its plan");
         let job = self.job(&run, stage, planned, attempt).await?;
-        let work = AssertUnwindSafe(self.parts.runner.run(job, Ports::models(models.clone())))
-            .catch_unwind();
+        let ports = Ports { models: models.clone(), http: http.clone().map(|http| http as _) };
+        let work = AssertUnwindSafe(self.parts.runner.run(job, ports)).catch_unwind();
         let ended = tokio::select! {
             biased;
             ended = work => ended,
@@ -45,7 +47,8 @@ impl Inner {
             () = models.settled() => {}
             () = self.giving_up.cancelled() => return Ok(()),
         }
-        match models.interruption() {
+        let interruption = models.interruption();
+        match interruption.or_else(|| http.and_then(|http| http.interruption())) {
             None => {}
             Some(Interruption::Shutdown) => return Ok(()),
             Some(Interruption::Budget(bound)) => {

@@ -205,12 +205,16 @@ pub(crate) fn may_pass(error: &Error) -> bool {
         | Error::UnknownRun(_)
         | Error::UnknownApproval(_)
         | Error::UnknownStage { .. }
+        | Error::UnknownAttempt { .. }
+        | Error::TextsNotKept { .. }
         | Error::Refused { .. }
         | Error::IdempotencyConflict { .. }
         | Error::ArtifactsMissing { .. }
         | Error::Fault(_)
         | Error::Model(_)
         | Error::Plugin(_)
+        | Error::Upload(_)
+        | Error::PluginInUse { .. }
         | Error::Archive(_)
         | Error::ShuttingDown => false,
     }

@@ -25,7 +25,9 @@ mod lifecycle;
 mod live;
 mod models;
 mod outlet;
+mod plugins;
 mod preview;
+mod recording;
 mod registry;
 mod reminders;
 mod request;
@@ -33,6 +35,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod web;
 
 pub use ask::{
     ACTOR_BYTES_MAX, ArtifactEdit, BELONGING_BYTES_MAX, CHAT_BYTES_MAX, CHAT_MESSAGE_COUNT_MAX,
@@ -49,5 +52,8 @@ pub use housekeeping::{
 };
 pub use lifecycle::{Engine, Parts};
 pub use live::{Live, Subscription};
+pub use plugins::{InUse, PluginNeeds};
 pub use preview::{PromptPreview, USUAL_ANSWER_TOKENS};
+pub use recording::{RecordedAttempt, RecordedCall};
 pub use start::{Existed, Started};
+pub use web::HttpSettings;

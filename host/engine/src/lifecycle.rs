@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::RunId;
 use domain::port::{PluginCatalog, StageRunner};
 use domain::run::{Command, Created, Recorded, RunState, Status};
-use gateway::Gateway;
+use gateway::{Gateway, Web};
 use profile::Library;
 use store::{Beside, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -49,6 +49,8 @@ pub(crate) struct Inner {
     /// One permit for each attempt that may run.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) timers: Timers,
+    /// Sends HTTP requests of stages.
+    pub(crate) web: Web,
     files: RunFiles,
     tasks: TaskTracker,
     /// Nothing new begins.
@@ -68,6 +70,7 @@ impl Engine {
     /// [`Error::Store`] if the log cannot be read.
     pub async fn start(parts: Parts, settings: Settings) -> Result<Engine, Error> {
         let budgets = settings.budgets.clone();
+        let web = Web::new(settings.http.private_hosts.clone());
         let days = DayLedger::open(&parts.store, budgets, parts.clock.now()).await?;
         let engine = Engine(Arc::new(Inner {
             days: Arc::new(days),
@@ -76,6 +79,7 @@ impl Engine {
             settings,
             registry: Registry::default(),
             timers: Timers::default(),
+            web,
             files: RunFiles::new(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),

@@ -255,10 +255,7 @@ impl Attempted {
         if ordinal <= max {
             return Ok(());
         }
-        let message = format!(
-            "the stage may ask {max} times in one attempt; raise `limits.model_calls` in the profile"
-        );
-        Err(ModelError { kind: ModelErrorKind::BudgetExhausted, message })
+        Err(ModelError::too_many_calls(max))
     }
 
     /// The text that a stream gives again. An answer that broke off gave what had come.

@@ -2,7 +2,7 @@
 use std::fmt::Write as _;
 
 use domain::Digest;
-use domain::model::{ModelOptions, ModelRequest, ResponseFormat};
+use domain::model::{ModelOptions, ModelRequest};
 use domain::plan::ModelChoice;
 
 /// Characters of a request that a report of a diverged replay shows.
@@ -11,43 +11,8 @@ const SHOWN_CHARACTERS_MAX: usize = 2_000;
 const SHOWN_BEFORE_CHARACTERS: usize = 200;
 
 /// Digest of a question as the guest asked it.
-///
-/// Every part goes in with its length before it, so that no two questions run together; the order of the parts is part
-/// of the journal's format and must not change.
 pub(crate) fn digest(request: &ModelRequest) -> Digest {
-    let mut bytes = Vec::with_capacity(512);
-    part(&mut bytes, &(request.messages.len() as u64).to_le_bytes());
-    for message in &request.messages {
-        part(&mut bytes, message.role.as_str().as_bytes());
-        part(&mut bytes, message.content.as_bytes());
-    }
-    let options = &request.options;
-    part(&mut bytes, &number(options.max_tokens.map(u64::from)));
-    part(&mut bytes, &number(options.temperature.map(|value| u64::from(value.to_bits()))));
-    part(&mut bytes, &number(options.top_p.map(|value| u64::from(value.to_bits()))));
-    part(&mut bytes, &(options.stop.len() as u64).to_le_bytes());
-    options.stop.iter().for_each(|stop| part(&mut bytes, stop.as_bytes()));
-    part(&mut bytes, &number(options.seed));
-    match &options.response_format {
-        ResponseFormat::Text => part(&mut bytes, b"text"),
-        ResponseFormat::Json => part(&mut bytes, b"json"),
-        ResponseFormat::JsonSchema { name, schema } => {
-            part(&mut bytes, b"json_schema");
-            part(&mut bytes, name.as_bytes());
-            part(&mut bytes, schema.as_bytes());
-        }
-    }
-    part(&mut bytes, request.label.as_deref().unwrap_or_default().as_bytes());
-    store::digest_of(&bytes)
-}
-
-fn part(bytes: &mut Vec<u8>, value: &[u8]) {
-    bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(value);
-}
-
-fn number(value: Option<u64>) -> Vec<u8> {
-    value.map(|value| value.to_le_bytes().to_vec()).unwrap_or_default()
+    store::digest_of(&request.digest_bytes())
 }
 
 /// The question with what the profile says about calls that do not say it themselves.

@@ -1,7 +1,9 @@
 //! Begins a run: checks everything at once, pins the plugins, and appends the first event.
 use std::sync::Arc;
 
+use domain::http::HttpGrant;
 use domain::plan::{Plan, SelfApproval};
+use domain::port::PluginError;
 use domain::run::{Created, Status};
 use domain::stage::{Belonging, Variable};
 use domain::{Digest, Json, RunId};
@@ -15,6 +17,10 @@ use crate::ask::{
 use crate::commands::{actor_problem, problem};
 use crate::lifecycle::{Inner, Settled};
 use crate::{Engine, Error, REQUEST_TEXT_BYTES_MAX, StartRun};
+
+/// How often a plan is made anew because a plugin was removed in the meantime. Nobody removes one more often within the
+/// milliseconds of a start.
+const PIN_TRY_COUNT_MAX: usize = 5;
 
 /// A run that was begun.
 #[derive(Debug, Clone)]
@@ -111,7 +117,9 @@ impl Engine {
             }
             Problems::check(problems).map_err(Error::Invalid)?;
             // Only when nothing is wrong: a refused request changes nothing.
-            inner.pin(resolved.map_err(Error::Invalid)?.plan)
+            let resolve =
+                || inner.resolve(&mode, skill_overrides.as_ref(), stage_overrides.as_ref());
+            inner.pinned(resolved.map_err(Error::Invalid)?.plan, resolve)
         });
         let plan = resolving.await?;
         let belonging = Belonging {
@@ -151,11 +159,23 @@ impl Inner {
         library.resolve(&ask, &*self.parts.catalog, self, &self.settings.fallback)
     }
 
-    fn pin(&self, plan: Plan) -> Result<Plan, Error> {
-        for stage in &plan.stages {
-            self.parts.catalog.pin(&stage.plugin.digest).map_err(Error::Plugin)?;
+    /// Keeps the plugins of a plan. One that was removed since the plan was made means another plan.
+    fn pinned(
+        &self,
+        mut plan: Plan,
+        resolve: impl Fn() -> Result<Resolved, Problems>,
+    ) -> Result<Plan, Error> {
+        for _ in 1..PIN_TRY_COUNT_MAX {
+            match self.pin(&plan) {
+                Err(PluginError::Unknown { .. }) => plan = resolve().map_err(Error::Invalid)?.plan,
+                pinned => return pinned.map(|()| plan).map_err(Error::Plugin),
+            }
         }
-        Ok(plan)
+        self.pin(&plan).map(|()| plan).map_err(Error::Plugin)
+    }
+
+    fn pin(&self, plan: &Plan) -> Result<(), PluginError> {
+        plan.stages.iter().try_for_each(|stage| self.parts.catalog.pin(&stage.plugin.digest))
     }
 }
 
@@ -176,6 +196,10 @@ impl HostNames for Inner {
 
     fn webhooks(&self) -> Vec<&str> {
         self.settings.webhooks.keys().map(String::as_str).collect()
+    }
+
+    fn http_hosts(&self) -> &[HttpGrant] {
+        &self.settings.http.hosts
     }
 }
 

@@ -22,10 +22,12 @@ mod outgoing;
 mod price;
 mod question;
 mod redact;
+pub mod registry;
 mod scripted;
 mod server;
 mod telemetry;
 mod tokens;
+mod web;
 mod webhook;
 
 use std::sync::Arc;
@@ -51,6 +53,7 @@ pub use server::{
 };
 pub use telemetry::{TOKEN_BUCKETS, TOKEN_USAGE};
 
+pub use web::{Web, WebBounds, target_of};
 pub use webhook::{InvalidWebhook, Webhook, WebhookError};
 
 use cache::Answers;

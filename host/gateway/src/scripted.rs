@@ -2,7 +2,8 @@
 //!
 //! It is no model and says so in every answer. What it writes follows from the prompt alone: the same prompt gives the
 //! same answer. It knows one convention of prompts, a line `Required sections, in this order:` with lines
-//! `## Heading - what belongs in it` below, and JSON Schemas; it understands nothing else.
+//! `## Heading - what belongs in it` below, with code where a `fenced code block` belongs in it, and JSON Schemas; it
+//! understands nothing else.
 mod brief;
 mod draft;
 mod instance;

@@ -1,5 +1,6 @@
 //! What a resolution is asked for, what it needs to know from others, and what it gives back.
 use domain::Plan;
+use domain::http::HttpGrant;
 use serde_json::Value;
 
 /// The profile that a run carries out when there is none for its mode, or when configuration forces it.
@@ -54,4 +55,9 @@ pub trait HostNames {
 
     /// The names of the webhooks, in their order for a list.
     fn webhooks(&self) -> Vec<&str>;
+
+    /// The hosts to which stages may send HTTP requests if a profile grants it. None, unless the operator says so.
+    fn http_hosts(&self) -> &[HttpGrant] {
+        &[]
+    }
 }

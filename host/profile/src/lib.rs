@@ -12,6 +12,7 @@ mod ask;
 mod findings;
 mod folder;
 mod library;
+mod limits;
 mod meaning;
 mod node;
 mod overrides;
@@ -25,6 +26,9 @@ mod yaml;
 mod tests;
 
 pub use ask::{Ask, FALLBACK_MODE, FallbackPolicy, HostNames, Resolved};
-pub use library::{Library, Profile, SHIPPED_SOURCE, Summary};
+pub use library::{Library, NamedPlugin, Profile, SHIPPED_SOURCE, Summary};
+pub use limits::limits_of;
+pub use meaning::artifacts::{StageArtifacts, UnusableName};
 pub use problem::{Place, Problem, Problems};
+pub use settings::SettingsSchema;
 pub use shipped::SHIPPED;

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a mode names at most one usable profile. A file that cannot be used is listed with its problems; it still
 //! takes the place of the profile that it replaces, so that nobody is given a workflow that he meant to change.
+mod naming;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -18,6 +20,8 @@ use crate::said::Said;
 use crate::said::gate::SaidGate;
 use crate::shipped::SHIPPED;
 use crate::{Ask, FALLBACK_MODE, FallbackPolicy, HostNames, Problem, Problems, Resolved};
+
+pub use naming::NamedPlugin;
 
 /// The profiles of a host. A cheap clone.
 #[derive(Debug, Clone)]

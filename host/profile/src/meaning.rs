@@ -1,18 +1,19 @@
 //! What a file means on this host, for one request: plugins found, settings filled in, models named, artifacts checked.
 //!
 //! Invariant: a plan is made only if nothing at all is wrong; otherwise everything that is wrong has been reported.
+pub(crate) mod artifacts;
 mod gate;
+mod grants;
 mod model;
 mod retry;
 
-use std::collections::HashMap;
-
 use domain::port::{KnownPlugin, PluginCatalog, PluginError};
 use domain::stage::Skill;
-use domain::{Limits, PlannedStage, StageKey};
+use domain::{Json, Limits, PlannedStage, StageKey};
 
+use self::artifacts::{Link, StageArtifacts, check_artifacts, report_unusable};
 use crate::HostNames;
-use crate::findings::{Findings, known_hint, listed};
+use crate::findings::{Findings, known_hint};
 use crate::node::{Node, NodeValue, Spot};
 use crate::overrides::Overrides;
 use crate::said::parts::StageParts;
@@ -29,7 +30,7 @@ pub(crate) struct Meaning<'a> {
     pub(crate) names: &'a dyn HostNames,
 }
 
-/// A stage whose plugin was found, for the check of artifacts.
+/// A stage whose plugin was found.
 struct Found<'a> {
     key: &'a StageKey,
     spot: &'a Spot,
@@ -47,10 +48,20 @@ impl<'a> Meaning<'a> {
         let mut chain = Vec::new();
         for stage in &self.said.stages {
             let found = self.plugin(stage, findings);
-            if let Some(stage) = self.stage(stage, found.as_ref(), findings) {
+            let settled = found.as_ref().and_then(|found| self.settled(stage, found, findings));
+            let artifacts = settled.as_ref().map(|(_, artifacts)| artifacts.clone());
+            if let Some(stage) = self.stage(stage, found.as_ref(), settled, findings) {
                 planned.push(stage);
             }
-            chain.push(found);
+            // What settings that are wrong would name is not known; what the plugin announces is.
+            chain.push(found.map(|Found { key, spot, plugin }| {
+                let announced = || StageArtifacts {
+                    needs: plugin.info.needs.clone(),
+                    uses: plugin.info.uses.clone(),
+                    makes: plugin.info.makes.clone(),
+                };
+                Link { key, spot, artifacts: artifacts.unwrap_or_else(announced) }
+            }));
         }
         check_artifacts(&chain, findings, warnings);
         self.warn_of_unused_skills(&planned, warnings);
@@ -83,6 +94,7 @@ impl<'a> Meaning<'a> {
         &self,
         stage: &SaidStage,
         found: Option<&Found<'_>>,
+        settled: Option<(Json, StageArtifacts)>,
         findings: &mut Findings,
     ) -> Option<PlannedStage> {
         let changed = self.changed(stage);
@@ -90,24 +102,42 @@ impl<'a> Meaning<'a> {
         let model = self.model(stage, changed, findings);
         let gate = self.gate(stage, changed, findings);
         let retry = self.retry(stage, changed, findings);
+        let grants = self.grants(stage, findings);
         let found = found?;
-        let settings = settings_of(stage, changed, found.spot);
-        let settings = settle(&found.plugin, found.spot, &settings, findings);
-        let info = &found.plugin.info;
+        let (settings, artifacts) = settled?;
         Some(PlannedStage {
             key: found.key.clone(),
             title: stage.title.clone().unwrap_or_else(|| title_of(found.key.as_str())),
             plugin: found.plugin.pin(),
-            settings: domain::Json::from_parsed(settings?.to_string()),
+            settings,
             skills: skills?,
-            needs: info.needs.clone(),
-            uses: info.uses.clone(),
-            makes: info.makes.clone(),
+            needs: artifacts.needs,
+            uses: artifacts.uses,
+            makes: artifacts.makes,
             gate,
             retry,
             limits: self.limits(stage, changed),
             model: model?,
+            grants,
         })
+    }
+
+    /// The settings of a stage, complete, and the artifacts that it needs and makes with them.
+    fn settled(
+        &self,
+        stage: &SaidStage,
+        found: &Found<'_>,
+        findings: &mut Findings,
+    ) -> Option<(Json, StageArtifacts)> {
+        let said = settings_of(stage, self.changed(stage), found.spot);
+        let settings = settle(&found.plugin, found.spot, &said, findings)?;
+        match StageArtifacts::of(&found.plugin.info, &settings, found.key) {
+            Ok(artifacts) => Some((Json::from_parsed(settings.to_string()), artifacts)),
+            Err(unusable) => {
+                report_unusable(&unusable, &said, found.spot, findings);
+                None
+            }
+        }
     }
 
     fn skills(
@@ -184,61 +214,4 @@ fn report_plugin(error: &PluginError, spot: &Spot, findings: &mut Findings) {
             problem.hint("a relative path starts at the folder of the profile");
         }
     }
-}
-
-/// Each stage has to find what it needs, and two stages that make the same artifact are probably a slip.
-fn check_artifacts(
-    chain: &[Option<Found<'_>>],
-    findings: &mut Findings,
-    warnings: &mut Vec<String>,
-) {
-    let mut makers: HashMap<&str, &StageKey> = HashMap::new();
-    // Behind a stage that is not known, an artifact may or may not be there.
-    let mut certain = true;
-    for (idx, found) in chain.iter().enumerate() {
-        let Some(found) = found else {
-            certain = false;
-            continue;
-        };
-        for need in &found.plugin.info.needs {
-            if certain && !makers.contains_key(need.as_str()) {
-                report_need(found, need, &chain[idx + 1..], &makers, findings);
-            }
-        }
-        for made in &found.plugin.info.makes {
-            if let Some(earlier) = makers.insert(&made.name, found.key) {
-                warnings.push(format!(
-                    "the stages `{earlier}` and `{}` both make `{}`: stages after them get the later one",
-                    found.key, made.name
-                ));
-            }
-        }
-    }
-}
-
-fn report_need(
-    found: &Found<'_>,
-    need: &str,
-    later: &[Option<Found<'_>>],
-    makers: &HashMap<&str, &StageKey>,
-    findings: &mut Findings,
-) {
-    let message =
-        format!("the stage `{}` needs `{need}`, and no stage before it makes that", found.key);
-    let problem = findings.at(found.spot, message);
-    let maker = later
-        .iter()
-        .flatten()
-        .find(|stage| stage.plugin.info.makes.iter().any(|made| made.name == need));
-    if let Some(maker) = maker {
-        problem.hint(format!("move the stage `{}` before it", maker.key));
-        return;
-    }
-    let mut made: Vec<&str> = makers.keys().copied().collect();
-    made.sort_unstable();
-    problem.hint(if made.is_empty() {
-        "put a stage before it that makes it".to_owned()
-    } else {
-        format!("put a stage before it that makes it; the stages before it make {}", listed(&made))
-    });
 }

@@ -5,6 +5,7 @@
 pub(crate) mod budget;
 pub(crate) mod fields;
 pub(crate) mod gate;
+pub(crate) mod grants;
 pub(crate) mod limits;
 pub(crate) mod model;
 pub(crate) mod money;
@@ -19,6 +20,7 @@ use domain::{Mode, StageKey};
 use self::budget::SaidBudget;
 use self::fields::{Fields, line, named, text};
 use self::gate::SaidGate;
+use self::grants::{GRANTS, SaidGrants};
 use self::limits::SaidLimits;
 use self::model::SaidModel;
 use self::parts::{PART_KEYS, StageParts};
@@ -80,6 +82,8 @@ pub(crate) struct SaidStage {
     pub(crate) spot: Spot,
     pub(crate) title: Option<String>,
     pub(crate) parts: StageParts,
+    /// What the stage may reach beside the model. A request cannot say it: a profile is reviewed, and a request is not.
+    pub(crate) grants: SaidGrants,
 }
 
 impl SaidStage {
@@ -186,7 +190,7 @@ fn stages(fields: &Fields<'_>, findings: &mut Findings) -> Vec<SaidStage> {
 }
 
 fn stage(node: &Node, findings: &mut Findings) -> Option<SaidStage> {
-    let known: Vec<&str> = ["key", "title"].into_iter().chain(PART_KEYS).collect();
+    let known: Vec<&str> = ["key", "title"].into_iter().chain(PART_KEYS).chain([GRANTS]).collect();
     let fields = Fields::open(node, "a stage", &known, findings)?;
     fields.required("plugin", findings);
     Some(SaidStage {
@@ -194,6 +198,7 @@ fn stage(node: &Node, findings: &mut Findings) -> Option<SaidStage> {
         spot: node.spot.clone(),
         title: fields.line("title", TITLE_BYTES_MAX, findings),
         parts: StageParts::read(&fields, findings),
+        grants: SaidGrants::read(&fields, findings),
     })
 }
 

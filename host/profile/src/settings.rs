@@ -51,6 +51,51 @@ pub(crate) fn settle(
     valid.then_some(settings)
 }
 
+/// The schema of a plugin's settings, as a run uses it: for whoever tries a plugin without a profile.
+pub struct SettingsSchema(Arc<Compiled>);
+
+impl SettingsSchema {
+    /// Compiles a schema.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn compile(text: &str) -> Result<SettingsSchema, String> {
+        compiled(text).map(SettingsSchema)
+    }
+
+    /// The settings that a stage is run with: what was said, and defaults for the rest.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn settle(&self, said: &Value) -> Result<Value, Vec<String>> {
+        let Compiled { schema, validator } = &*self.0;
+        let mut settings = said.clone();
+        fill(schema, schema, &mut settings, DEFAULT_DEPTH_MAX);
+        let wrong: Vec<String> =
+            validator.iter_errors(&settings).flat_map(|error| in_words(&error)).collect();
+        if wrong.is_empty() { Ok(settings) } else { Err(wrong) }
+    }
+}
+
+/// What a validator found, without a place in a file.
+fn in_words(error: &ValidationError<'_>) -> Vec<String> {
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            unexpected.iter().map(|key| format!("there is no setting `{key}`")).collect()
+        }
+        ValidationErrorKind::Enum { options } => {
+            let name = name_of(&steps(error.instance_path().as_str()));
+            let instance = shown(error.instance());
+            vec![format!("`{name}` is {instance}, and has to be one of {options}")]
+        }
+        kind => {
+            let name = name_of(&steps(error.instance_path().as_str()));
+            vec![plain_message(&name, error.instance(), kind, error)]
+        }
+    }
+}
+
 /// A schema, ready to be used.
 struct Compiled {
     schema: Value,
@@ -191,8 +236,17 @@ fn plain_message(
         ValidationErrorKind::Constant { expected_value } => {
             format!("`{name}` is {}, and has to be `{expected_value}`", shown(instance))
         }
+        ValidationErrorKind::Not { schema } if excluded(schema).is_some() => {
+            format!("{} do not go together", listed(&excluded(schema).unwrap_or_default()))
+        }
         _ => format!("`{name}`: {}", clipped(&error.masked().to_string())),
     }
+}
+
+/// The settings that a schema excludes from being said together: `not: { required: [...] }`.
+fn excluded(schema: &Value) -> Option<Vec<&str>> {
+    let names = schema.get("required")?.as_array()?.iter();
+    names.map(Value::as_str).collect()
 }
 
 /// What a path leads to, e.g. `words[2]`.

@@ -6,6 +6,7 @@ mod fallback;
 mod files;
 mod folders;
 mod gates;
+mod grants;
 mod models;
 mod overrides;
 mod retries;

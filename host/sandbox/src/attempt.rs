@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::component::LoadedComponent;
 use crate::convert::{context_to_guest, request_from_guest};
 use crate::fault::Culprit;
-use crate::guest::{Models, Seed, check_call_bytes};
+use crate::guest::{Models, Reached, Seed, check_call_bytes};
 use crate::machine::{LoadOutcome, Machine, Slots, Visit, Visited};
 use crate::output::{check_output, stage_failure};
 
@@ -36,7 +36,7 @@ pub(crate) async fn run(
         culprit: &culprit,
         limits: &limits,
         seed: Seed::of_attempt(&context),
-        models: Models::Port(ports.models),
+        reached: Reached { models: Models::Port(ports.models), http: ports.http },
         slots: Slots::Stages,
     };
     let context = context_to_guest(context);
@@ -49,10 +49,10 @@ pub(crate) async fn run(
         .await;
     let outcome = outcome.and_then(|said| match said {
         Ok(output) => check_output(output, &makes, &limits)
-            .map_err(|(kind, message)| culprit.fault(kind, &message)),
+            .map_err(|(kind, message)| culprit.fault_with_log(kind, &message, &log)),
         Err(error) => {
             let (kind, message) = stage_failure(error, &model_errors);
-            Err(Fault { kind, message })
+            Err(culprit.declared(kind, message, &log))
         }
     });
     Attempt { outcome, log, consumed }
@@ -76,7 +76,7 @@ pub(crate) async fn build_prompt(
         culprit: &culprit,
         limits: &limits,
         seed: Seed::of_attempt(&context),
-        models: Models::Nobody { function: "build-prompt" },
+        reached: Reached::nobody("build-prompt"),
         slots: Slots::Previews,
     };
     let context = context_to_guest(context);
@@ -151,7 +151,7 @@ async fn load(
     };
     let findings = match outcome {
         Ok(Ok(component)) => return Ok(component),
-        Ok(Err(findings)) => findings.join("; "),
+        Ok(Err(findings)) => crate::finding::in_words(&findings).join("; "),
         Err(error) => error.to_string(),
     };
     Err(culprit.fault(FaultKind::PluginNotLoadable, &findings))

@@ -1,5 +1,5 @@
-//! Knows the plugins of this host: those inside the program, the files that a person put there, and the copies that
-//! runs are bound to.
+//! Knows the plugins of this host: those inside the program, those that were uploaded, the files that a person put
+//! there, and the copies that runs are bound to. How uploads come and go is in `adding`.
 //!
 //! Invariant: a plugin is what its digest says. Bytes are compared with the digest that named them whenever they are
 //! read, so that a file that was replaced is another plugin, and a damaged copy is none.
@@ -7,18 +7,22 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use domain::Digest;
-use domain::plan::PluginRef;
+use domain::plan::{PinnedPlugin, PluginRef};
 use domain::port::{KnownPlugin, PluginError, PluginSource};
+use domain::upload::{Upload, UploadedPlugin};
 use semver::Version;
 use sha2::{Digest as _, Sha256};
 
+use crate::checker::Checker;
 use crate::describe::Facts;
 use crate::facts::FactBook;
 use crate::machine::Machine;
+use crate::uploads::Uploads;
 use crate::{Config, files};
 
 /// The digest that names some bytes.
@@ -49,10 +53,15 @@ struct ReadFile {
 }
 
 pub(crate) struct Catalog {
-    config: Config,
+    pub(crate) config: Config,
+    pub(crate) checker: Option<Checker>,
+    pub(crate) uploads: Uploads,
+    /// Held by whoever adds or removes an upload.
+    pub(crate) adding: Mutex<()>,
+    pub(crate) upload_count: AtomicUsize,
     bundled: OnceLock<Vec<Bundled>>,
     seen_files: Mutex<HashMap<PathBuf, SeenFile>>,
-    facts: FactBook,
+    pub(crate) facts: FactBook,
     /// Copies that this process has written or compared with their digest.
     pinned: Mutex<HashSet<Digest>>,
 }
@@ -63,10 +72,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Catalog {
-    pub(crate) fn new(config: Config, machine: Arc<Machine>) -> Self {
+    pub(crate) fn new(config: Config, checker: Option<Checker>, machine: Arc<Machine>) -> Self {
         Self {
             facts: FactBook::new(config.cache_dir.clone(), machine),
+            uploads: Uploads::new(&config.plugin_dir),
             config,
+            checker,
+            adding: Mutex::default(),
+            upload_count: AtomicUsize::new(0),
             bundled: OnceLock::new(),
             seen_files: Mutex::default(),
             pinned: Mutex::default(),
@@ -97,6 +110,14 @@ impl Catalog {
                 Err(error) => errors.push(error),
             }
         }
+        let kept = self.uploads.kept();
+        for UploadedPlugin { plugin, upload } in &kept.uploads {
+            match self.upload(plugin, upload) {
+                Ok(plugin) => plugins.push(plugin),
+                Err(error) => errors.push(error),
+            }
+        }
+        errors.extend(kept.errors.iter().cloned());
         match plugin_files(&self.config.plugin_dir) {
             Ok(paths) => {
                 for path in paths {
@@ -108,7 +129,7 @@ impl Catalog {
             }
             Err(error) => errors.push(unreadable(&self.config.plugin_dir, &error)),
         }
-        // The sort keeps the order of equal ones: bundled before files, files by path.
+        // The sort keeps the order of equal ones: bundled before uploads, those by time, before files, those by path.
         plugins.sort_by(|one, other| {
             (&one.info.name, version(one)).cmp(&(&other.info.name, version(other)))
         });
@@ -131,37 +152,61 @@ impl Catalog {
     }
 
     fn find_digest(&self, digest: &Digest) -> Result<KnownPlugin, PluginError> {
-        // Digests are compared before anybody is asked: to ask the others would cost their `describe` and change nothing.
-        let paths = plugin_files(&self.config.plugin_dir).unwrap_or_default();
-        let is_wanted = |path: &&PathBuf| self.read(path).is_ok_and(|read| read.digest == *digest);
-        if let Some(plugin) = paths.iter().rfind(is_wanted).and_then(|path| self.file(path).ok()) {
+        if let Some(plugin) = self.usable(digest) {
             return Ok(plugin);
         }
-        if let Some(bundled) = self.bundled().iter().find(|bundled| bundled.digest == *digest) {
-            return self.shipped(bundled);
-        }
         let path = self.pinned_path(digest);
+        if !path.is_file() {
+            // A damaged upload says more than that nobody knows the digest.
+            if let Some(uploaded) = self.uploads.with_digest(digest) {
+                return self.upload(&uploaded.plugin, &uploaded.upload);
+            }
+            return Err(PluginError::Unknown { asked: digest.to_string(), known: Vec::new() });
+        }
         let place = path.display().to_string();
         let facts = self.facts.look_up(digest, &place, || self.bytes(digest))?;
         Ok(known(&facts, digest.clone(), PluginSource::File(place)))
     }
 
-    /// The newest version wins; at the same version a file beats what is inside the program, because a person put it
-    /// there.
+    /// The plugin with this digest, if a profile can name it in any way.
+    pub(crate) fn usable(&self, digest: &Digest) -> Option<KnownPlugin> {
+        // Digests are compared before anybody is asked: to ask the others would cost their `describe` and change nothing.
+        let paths = plugin_files(&self.config.plugin_dir).unwrap_or_default();
+        let is_wanted = |path: &&PathBuf| self.read(path).is_ok_and(|read| read.digest == *digest);
+        let file = paths.iter().rfind(is_wanted).and_then(|path| self.file(path).ok());
+        let upload = || {
+            let uploaded = self.uploads.with_digest(digest)?;
+            self.upload(&uploaded.plugin, &uploaded.upload).ok()
+        };
+        let shipped = || {
+            let bundled = self.bundled().iter().find(|bundled| bundled.digest == *digest)?;
+            self.shipped(bundled).ok()
+        };
+        file.or_else(upload).or_else(shipped)
+    }
+
+    /// The newest version wins; at the same version an upload beats what is inside the program and the uploads before it,
+    /// and a file beats all, because a person put it there. Where the winner would be an upload that was damaged, no
+    /// weaker one takes its place: a run would do something else without a word.
     fn find_named(
         &self,
         name: &str,
         wanted_version: Option<&str>,
     ) -> Result<KnownPlugin, PluginError> {
-        if let Some(plugin) = wanted_version.and_then(|version| self.find_version(name, version)) {
-            return Ok(plugin);
+        if let Some(version) = wanted_version
+            && let Some(plugin) = self.find_version(name, version)
+        {
+            return self.check_stronger(name, wanted_version, Some(&plugin)).map(|()| plugin);
         }
         let (plugins, errors) = self.list();
         let is_wanted =
             |plugin: &&KnownPlugin| plugin.info.name == name && wanted_version.is_none();
         if let Some(plugin) = plugins.iter().rfind(is_wanted) {
-            return Ok(plugin.clone());
+            return self
+                .check_stronger(name, wanted_version, Some(plugin))
+                .map(|()| plugin.clone());
         }
+        self.check_stronger(name, wanted_version, None)?;
         // A file of that name that does not fit is a better answer than "unknown".
         let is_namesake = |error: &&PluginError| match error {
             PluginError::Unfit { place, .. } | PluginError::Io { place, .. } => {
@@ -191,10 +236,43 @@ impl Catalog {
     fn find_version(&self, name: &str, version: &str) -> Option<KnownPlugin> {
         let paths = plugin_files(&self.config.plugin_dir).unwrap_or_default();
         let files = paths.iter().rev().filter_map(|path| self.file(path).ok());
+        let kept = self.uploads.kept();
+        let is_named = |uploaded: &&UploadedPlugin| {
+            uploaded.plugin.name == name && uploaded.plugin.version == version
+        };
+        let uploads = kept.uploads.iter().rev().filter(is_named);
+        let uploads = uploads.filter_map(|known| self.upload(&known.plugin, &known.upload).ok());
         let shipped = self.bundled().iter().rev().filter_map(|bundled| self.shipped(bundled).ok());
         files
+            .chain(uploads)
             .chain(shipped)
             .find(|plugin| plugin.info.name == name && plugin.info.version == version)
+    }
+
+    /// Refuses a winner that won only because a stronger upload was damaged.
+    fn check_stronger(
+        &self,
+        name: &str,
+        wanted_version: Option<&str>,
+        winner: Option<&KnownPlugin>,
+    ) -> Result<(), PluginError> {
+        let winners_rank = winner.map(|plugin| match &plugin.source {
+            PluginSource::Bundled => (version(plugin), i64::MIN),
+            PluginSource::Uploaded(upload) => (version(plugin), upload.at.as_unix_ms()),
+            PluginSource::File(_) => (version(plugin), i64::MAX),
+        });
+        for UploadedPlugin { plugin, upload } in &self.uploads.kept().uploads {
+            let rank = (Version::parse(&plugin.version).ok(), upload.at.as_unix_ms());
+            let is_wanted = wanted_version.is_none_or(|wanted| wanted == plugin.version);
+            if plugin.name == name && is_wanted && Some(&rank) > winners_rank.as_ref() {
+                let found = self.upload(plugin, upload);
+                // One that was removed at this moment is no longer stronger.
+                if found.is_err() && self.uploads.with_digest(&plugin.digest).is_some() {
+                    found?;
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn pin(&self, digest: &Digest) -> Result<(), PluginError> {
@@ -231,7 +309,7 @@ impl Catalog {
         if let Some(bundled) = self.bundled().iter().find(|bundled| bundled.digest == *digest) {
             return Ok(Cow::Borrowed(bundled.bytes));
         }
-        let mut paths = vec![self.pinned_path(digest)];
+        let mut paths = vec![self.pinned_path(digest), self.uploads.path(digest)];
         paths.extend(
             lock(&self.seen_files)
                 .iter()
@@ -252,6 +330,36 @@ impl Catalog {
         let bytes = || Ok(Cow::Borrowed(bundled.bytes));
         let facts = self.facts.look_up(&bundled.digest, bundled.name, bytes)?;
         Ok(known(&facts, bundled.digest.clone(), PluginSource::Bundled))
+    }
+
+    /// A plugin that was uploaded, if its file still is what came.
+    fn upload(&self, plugin: &PinnedPlugin, upload: &Upload) -> Result<KnownPlugin, PluginError> {
+        let damaged = |what: &str| PluginError::Unfit {
+            place: upload.path.clone(),
+            findings: vec![format!(
+                "{what}, which is `{}@{}`: upload that again, or remove `{}`",
+                plugin.name, plugin.version, plugin.digest
+            )],
+        };
+        let path = Path::new(&upload.path);
+        let ReadFile { digest, bytes } = match self.read(path) {
+            Ok(read) => read,
+            Err(_) if !path.exists() => return Err(damaged("the bytes are gone of what came")),
+            Err(error) => return Err(error),
+        };
+        if digest != plugin.digest {
+            return Err(damaged("somebody has changed the bytes of what came"));
+        }
+        let facts = self.facts.look_up(&digest, &upload.path, || match bytes {
+            Some(bytes) => Ok(Cow::Owned(bytes)),
+            None => self.bytes(&digest),
+        })?;
+        Ok(known(&facts, digest, PluginSource::Uploaded(upload.clone())))
+    }
+
+    /// A file that was removed may come back as another one.
+    pub(crate) fn forget_file(&self, path: &Path) {
+        lock(&self.seen_files).remove(path);
     }
 
     /// The plugin in a file.
@@ -288,7 +396,7 @@ impl Catalog {
     }
 }
 
-fn known(facts: &Facts, digest: Digest, source: PluginSource) -> KnownPlugin {
+pub(crate) fn known(facts: &Facts, digest: Digest, source: PluginSource) -> KnownPlugin {
     KnownPlugin {
         info: facts.info.clone(),
         digest,
@@ -303,7 +411,7 @@ fn version(plugin: &KnownPlugin) -> Option<Version> {
     Version::parse(&plugin.info.version).ok()
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> PluginError {
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> PluginError {
     PluginError::Io { place: path.display().to_string(), detail: error.to_string() }
 }
 

@@ -13,6 +13,7 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::{HostWallClock, async_trait};
 
+use crate::http::Flights;
 use crate::meter::CpuMeter;
 
 /// What the wall clock shows: 2000-01-01T00:00:00Z, which nobody takes for the real time.
@@ -40,6 +41,7 @@ impl HostWallClock for FrozenWallClock {
 pub(crate) struct GuestClock {
     moments: Arc<Mutex<Moments>>,
     cpu: CpuMeter,
+    flights: Flights,
 }
 
 #[derive(Default)]
@@ -51,8 +53,8 @@ struct Moments {
 }
 
 impl GuestClock {
-    pub(crate) fn new(cpu: CpuMeter) -> Self {
-        Self { moments: Arc::default(), cpu }
+    pub(crate) fn new(cpu: CpuMeter, flights: Flights) -> Self {
+        Self { moments: Arc::default(), cpu, flights }
     }
 
     fn moments(&self) -> MutexGuard<'_, Moments> {
@@ -101,6 +103,7 @@ impl Pollable for Alarm {
         // comes first, and every other deadline is known. In the second round the earliest deadline is reached.
         let mut is_first_round = true;
         self.clock.cpu.leave();
+        self.clock.flights.all_landed().await;
         poll_fn(|context| {
             let mut moments = awaited.clock.moments();
             let is_earliest = moments.awaited.first() == Some(&awaited.entry);
@@ -161,7 +164,8 @@ mod tests {
     use super::*;
 
     fn clock() -> GuestClock {
-        GuestClock::new(CpuMeter::new(Arc::default(), Duration::from_secs(1)))
+        let cpu = CpuMeter::new(Arc::default(), Duration::from_secs(1));
+        GuestClock::new(cpu, Flights::default())
     }
 
     fn alarm(clock: &GuestClock, deadline_ns: u64) -> Alarm {

@@ -14,13 +14,14 @@ use crate::bindings::stagewright::stage::types as wit;
 use crate::component::LoadedComponent;
 use crate::fault::Culprit;
 use crate::files;
-use crate::guest::{Models, Seed};
+use crate::finding::{Finding, FindingKind};
+use crate::guest::{Reached, Seed};
 use crate::machine::{Machine, Slots, Visit};
 use crate::output::parse_json;
 use crate::text::clean_line;
 
 /// What `describe` may use up. It gives back constants; the time is for runtimes of other languages to start.
-const DESCRIBE_LIMITS: Limits = Limits {
+pub(crate) const DESCRIBE_LIMITS: Limits = Limits {
     memory_bytes_max: 256 << 20,
     cpu_time_max: Duration::from_secs(2),
     wall_time_max: Duration::from_secs(30),
@@ -29,6 +30,7 @@ const DESCRIBE_LIMITS: Limits = Limits {
     artifact_count_max: 0,
     artifact_bytes_max: 0,
     model_call_count_max: 0,
+    http_request_count_max: 0,
     ..Limits::DEFAULT
 };
 
@@ -63,9 +65,9 @@ pub(crate) struct Facts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unfit {
     /// Everything that is wrong with them. The same bytes are as wrong the next time.
-    Plugin(Vec<String>),
+    Plugin(Vec<Finding>),
     /// The machine could not ask.
-    Machine(String),
+    Machine(Finding),
 }
 
 /// [`Facts`] as they are kept on disk.
@@ -167,7 +169,7 @@ fn ask(
     digest: &Digest,
     component: &LoadedComponent,
 ) -> Result<StageInfo, Unfit> {
-    let machine_failed = |reason: String| Unfit::Machine(no_answer(&reason));
+    let machine_failed = |reason: String| Unfit::Machine(not_asked(&reason));
     let answer = std::thread::scope(|scope| {
         let asking =
             std::thread::Builder::new().name("describe".to_owned()).spawn_scoped(scope, || {
@@ -186,8 +188,16 @@ fn ask(
     check_info(answer?).map_err(Unfit::Plugin)
 }
 
-fn no_answer(reason: &str) -> String {
-    format!("`describe` gave no answer: {reason}")
+fn no_answer(reason: &str) -> Finding {
+    let what = format!("`describe` gave no answer: {reason}");
+    let cure = "have it give back constants, and call nothing";
+    Finding::new(FindingKind::NoDescription, what, cure)
+}
+
+/// The plugin may be as it should: it was not asked.
+fn not_asked(reason: &str) -> Finding {
+    let what = format!("`describe` gave no answer: {reason}");
+    Finding::new(FindingKind::Machine, what, "try again when the machine has room")
 }
 
 async fn call(
@@ -203,7 +213,7 @@ async fn call(
         culprit: &culprit,
         limits: &DESCRIBE_LIMITS,
         seed: Seed::of_plugin(digest),
-        models: Models::Nobody { function: "describe" },
+        reached: Reached::nobody("describe"),
         slots: Slots::Previews,
     };
     let visited = machine
@@ -212,40 +222,39 @@ async fn call(
         })
         .await;
     visited.outcome.map_err(|fault| match fault.kind {
-        FaultKind::Host => Unfit::Machine(no_answer(&fault.message)),
+        FaultKind::Host => Unfit::Machine(not_asked(&fault.message)),
         _ => Unfit::Plugin(vec![no_answer(&fault.message)]),
     })
 }
 
 /// Checks what a plugin says about itself against the bounds that the contract states.
-fn check_info(info: wit::StageInfo) -> Result<StageInfo, Vec<String>> {
-    let mut findings = Vec::new();
+fn check_info(info: wit::StageInfo) -> Result<StageInfo, Vec<Finding>> {
+    let mut wrong = Wrong::default();
     let wit::StageInfo { name, version, summary, needs, uses, makes, settings_schema } = info;
     if let Err(reason) = name.parse::<StageKey>() {
         let shown = clean_line(&name, 80);
-        findings.push(format!("its name `{shown}` is none: {reason}; write e.g. `brand-voice`"));
+        wrong.add(format!("its name `{shown}` is none: {reason}"), "write e.g. `brand-voice`");
     }
     if version.len() > VERSION_BYTES_MAX || Version::parse(&version).is_err() {
         let shown = clean_line(&version, VERSION_BYTES_MAX);
-        findings.push(format!("its version `{shown}` is no semantic version: write e.g. `1.0.0`"));
+        wrong.add(format!("its version `{shown}` is no semantic version"), "write e.g. `1.0.0`");
     }
-    check_summary(&summary, "its summary", &mut findings);
-    check_names("`needs`", needs.iter(), &mut findings);
-    check_names("`uses`", uses.iter(), &mut findings);
-    check_names("`makes`", makes.iter().map(|spec| &spec.name), &mut findings);
+    wrong.check_summary(&summary, "its summary");
+    wrong.check_names("`needs`", needs.iter());
+    wrong.check_names("`uses`", uses.iter());
+    wrong.check_names("`makes`", makes.iter().map(|spec| &spec.name));
     for spec in &makes {
         let shown = clean_line(&spec.name, 80);
-        check_summary(&spec.summary, &format!("the summary of `{shown}`"), &mut findings);
+        wrong.check_summary(&spec.summary, &format!("the summary of `{shown}`"));
         if !is_media_type(&spec.media_type) {
-            findings
-                .push(format!("the media type of `{shown}` is none: write e.g. `text/markdown`"));
+            wrong.add(format!("the media type of `{shown}` is none"), "write e.g. `text/markdown`");
         }
     }
     if let Err(reason) = check_schema(&settings_schema) {
-        findings.push(format!("its settings schema {reason}: give a JSON Schema of an object"));
+        wrong.add(format!("its settings schema {reason}"), "give a JSON Schema of an object");
     }
-    if !findings.is_empty() {
-        return Err(findings);
+    if !wrong.findings.is_empty() {
+        return Err(wrong.findings);
     }
     let makes = makes.into_iter().map(|spec| ArtifactSpec {
         name: spec.name,
@@ -263,36 +272,48 @@ fn check_info(info: wit::StageInfo) -> Result<StageInfo, Vec<String>> {
     })
 }
 
-fn check_summary(summary: &str, what: &str, findings: &mut Vec<String>) {
-    let is_line = clean_line(summary, SUMMARY_BYTES_MAX) == summary;
-    if !is_line {
-        findings.push(format!(
-            "{what} is not one line of at most {SUMMARY_BYTES_MAX} bytes without control characters: shorten it"
-        ));
-    }
+/// What is wrong with what a plugin says about itself.
+#[derive(Default)]
+struct Wrong {
+    findings: Vec<Finding>,
 }
 
-/// Names of artifacts have to be file names. Two that differ only in case are one file on some systems.
-fn check_names<'a>(
-    what: &str,
-    names: impl ExactSizeIterator<Item = &'a String>,
-    findings: &mut Vec<String>,
-) {
-    if names.len() > NAME_COUNT_MAX {
-        findings.push(format!("{what} has {} names, not at most {NAME_COUNT_MAX}", names.len()));
-        return;
+impl Wrong {
+    fn add(&mut self, what: String, cure: &str) {
+        self.findings.push(Finding::new(FindingKind::DescriptionWrong, what, cure));
     }
-    let mut seen: Vec<String> = Vec::new();
-    for name in names {
-        let shown = clean_line(name, 80);
-        if let Err(reason) = name.parse::<ArtifactName>() {
-            findings.push(format!("`{shown}` in {what} is no name for an artifact: {reason}"));
+
+    fn check_summary(&mut self, summary: &str, what: &str) {
+        let is_line = clean_line(summary, SUMMARY_BYTES_MAX) == summary;
+        if !is_line {
+            let bound = format!("one line of at most {SUMMARY_BYTES_MAX} bytes");
+            self.add(format!("{what} is not {bound} without control characters"), "shorten it");
         }
-        let folded = name.to_lowercase();
-        if seen.contains(&folded) {
-            findings.push(format!("`{shown}` stands in {what} twice: name it once"));
+    }
+
+    /// Names of artifacts have to be file names. Two that differ only in case are one file on some systems.
+    fn check_names<'a>(&mut self, what: &str, names: impl ExactSizeIterator<Item = &'a String>) {
+        if names.len() > NAME_COUNT_MAX {
+            let count = names.len();
+            self.add(
+                format!("{what} has {count} names, not at most {NAME_COUNT_MAX}"),
+                "name less",
+            );
+            return;
         }
-        seen.push(folded);
+        let mut seen: Vec<String> = Vec::new();
+        for name in names {
+            let shown = clean_line(name, 80);
+            if let Err(reason) = name.parse::<ArtifactName>() {
+                let what = format!("`{shown}` in {what} is no name for an artifact: {reason}");
+                self.add(what, "write e.g. `brand-voice.md`");
+            }
+            let folded = name.to_lowercase();
+            if seen.contains(&folded) {
+                self.add(format!("`{shown}` stands in {what} twice"), "name it once");
+            }
+            seen.push(folded);
+        }
     }
 }
 
@@ -332,6 +353,7 @@ pub(crate) fn examine(machine: &Machine, digest: &Digest, bytes: &[u8]) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::in_words;
 
     fn info() -> wit::StageInfo {
         wit::StageInfo {
@@ -371,7 +393,7 @@ mod tests {
             ..wrong.makes[0].clone()
         });
         assert_eq!(
-            check_info(wrong).unwrap_err(),
+            in_words(&check_info(wrong).unwrap_err()),
             ["`Brand-Voice.md` stands in `makes` twice: name it once"]
         );
     }

@@ -12,10 +12,11 @@ use domain::Digest;
 use domain::port::PluginError;
 
 use crate::describe::{self, Facts, Unfit};
+use crate::finding::{Finding, in_words};
 use crate::machine::Machine;
 
 /// What was found out about some bytes, or everything that is wrong with them.
-type Outcome = Result<Arc<Facts>, Vec<String>>;
+type Outcome = Result<Arc<Facts>, Vec<Finding>>;
 
 /// The place of one digest. Whoever examines holds the lock, and the others wait for the same outcome.
 type Page = Mutex<Option<Outcome>>;
@@ -39,7 +40,10 @@ impl FactBook {
         place: &str,
         bytes: impl FnOnce() -> Result<Cow<'a, [u8]>, PluginError>,
     ) -> Result<Arc<Facts>, PluginError> {
-        let unfit = |findings| PluginError::Unfit { place: place.to_owned(), findings };
+        let unfit = |findings: Vec<Finding>| PluginError::Unfit {
+            place: place.to_owned(),
+            findings: in_words(&findings),
+        };
         let page = self.page(digest);
         let mut outcome = page.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &*outcome {

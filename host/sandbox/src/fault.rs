@@ -7,12 +7,14 @@ use std::fmt::Write;
 
 use domain::fault::Limit;
 use domain::plan::PinnedPlugin;
+use domain::stage::{LogLine, StageLog};
 use domain::{Fault, FaultKind, Limits, StageKey};
 use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::engine::GUEST_STACK_BYTES;
-use crate::log_book::LogBook;
+use crate::log_book::{LogBook, is_from_stderr};
+use crate::raised::{Raised, raised};
 use crate::text::{clean_line, clean_text, size};
 
 /// Most frames of a report: the outermost ones are the SDK's and say nothing.
@@ -94,6 +96,27 @@ impl Culprit {
         Fault { kind, message: clean_text(&format!("{self}: {what}"), REPORT_BYTES_MAX) }
     }
 
+    /// The same with the last lines of the log: the guest may have said there what it was at.
+    pub(crate) fn fault_with_log(&self, kind: FaultKind, what: &str, log: &StageLog) -> Fault {
+        self.fault_with_lines(kind, what, &log.lines)
+    }
+
+    pub(crate) fn fault_with_lines(&self, kind: FaultKind, what: &str, log: &[LogLine]) -> Fault {
+        let mut report = format!("{self}: {what}");
+        add_log(&mut report, log);
+        Fault { kind, message: clean_text(&report, REPORT_BYTES_MAX) }
+    }
+
+    /// A fault that the stage declared. Of a model's answer that it could not use, it is told who could not; all others
+    /// are the stage's own words to whoever started the run.
+    pub(crate) fn declared(&self, kind: FaultKind, message: String, log: &StageLog) -> Fault {
+        if matches!(kind, FaultKind::InvalidOutput { .. }) {
+            let what = format!("the model's answer could not be used: {message}");
+            return self.fault_with_log(kind, &what, log);
+        }
+        Fault { kind, message }
+    }
+
     /// The fault behind an error that ended a call into the guest.
     pub(crate) fn fault_of(
         &self,
@@ -104,14 +127,40 @@ impl Culprit {
         if let Some(Stopped::Fault(fault)) = error.downcast_ref::<Stopped>() {
             return fault.clone();
         }
+        if let Some(raised) = raised_in(error, log) {
+            return self.fault_of_exception(&raised, log);
+        }
         let (kind, what) = classify(error, log, limits);
         let mut report = format!("{self}: {what}");
         if kind != FaultKind::Host {
             add_frames(&mut report, error);
-            add_log(&mut report, log);
+            match error.downcast_ref::<Trap>().and_then(|_| log.panic_message()) {
+                // The words of the panic stand in the first line, and would push out what was logged before them.
+                Some(_) => add_log(&mut report, &lines_of_its_own(log)),
+                None => add_log(&mut report, log.lines()),
+            }
         }
         Fault { kind, message: clean_text(&report, REPORT_BYTES_MAX) }
     }
+
+    /// An exception of another language. Its words and frames stand for what the runtime wrote to standard error.
+    fn fault_of_exception(&self, raised: &Raised, log: &LogBook) -> Fault {
+        let mut report = format!("{self}: the plugin raised an exception: {}", raised.words);
+        add_frame_lines(&mut report, &raised.frames);
+        add_log(&mut report, &lines_of_its_own(log));
+        Fault { kind: FaultKind::Trap, message: clean_text(&report, REPORT_BYTES_MAX) }
+    }
+}
+
+/// What the guest logged, without what its runtime wrote to standard error.
+fn lines_of_its_own(log: &LogBook) -> Vec<LogLine> {
+    log.lines().iter().filter(|line| !is_from_stderr(line)).cloned().collect()
+}
+
+/// The exception behind a trap: runtimes of other languages end with `unreachable`.
+fn raised_in(error: &wasmtime::Error, log: &LogBook) -> Option<Raised> {
+    let trap = error.downcast_ref::<Trap>()?;
+    if *trap == Trap::UnreachableCodeReached { raised(&log.stderr_end()) } else { None }
 }
 
 fn classify(error: &wasmtime::Error, log: &LogBook, limits: &Limits) -> (FaultKind, String) {
@@ -167,7 +216,10 @@ fn add_frames(report: &mut String, error: &wasmtime::Error) {
     let lines: Vec<String> = backtrace.frames().iter().flat_map(frame_lines).collect();
     // How a panic unwinds is the same for every panic: the frames that matter begin behind it.
     let start = lines.iter().rposition(|line| line.starts_with("core::panicking::"));
-    let lines = &lines[start.map_or(0, |position| position + 1)..];
+    add_frame_lines(report, &lines[start.map_or(0, |position| position + 1)..]);
+}
+
+fn add_frame_lines(report: &mut String, lines: &[String]) {
     if lines.is_empty() {
         return;
     }
@@ -205,8 +257,9 @@ fn frame_lines(frame: &FrameInfo) -> Vec<String> {
     symbols.collect()
 }
 
-fn add_log(report: &mut String, log: &LogBook) {
-    let lines = log.last_lines(LOG_LINE_COUNT);
+/// Says what the guest logged last.
+fn add_log(report: &mut String, log: &[LogLine]) {
+    let lines = &log[log.len().saturating_sub(LOG_LINE_COUNT)..];
     if lines.is_empty() {
         return;
     }

@@ -3,8 +3,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-/// Largest plugin file, in bytes. A Python component with its standard library has about 40 MiB.
-pub(crate) const PLUGIN_BYTES_MAX: u64 = 128 << 20;
+pub(crate) use domain::upload::PLUGIN_BYTES_MAX;
 
 /// Creates a folder and those above it, and closes it to everybody else.
 pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {

@@ -7,7 +7,7 @@ use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
 use domain::fault::Limit;
 use domain::model::ModelError;
-use domain::port::ModelPort;
+use domain::port::{HttpPort, ModelPort};
 use domain::stage::{LogLevel, StageContext};
 use domain::{Digest, Limits};
 use sha2::{Digest as _, Sha256};
@@ -18,6 +18,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::bindings::stagewright::stage::{llm, log};
 use crate::clock::{FrozenWallClock, GuestClock, GuestClockView, HasGuestClock};
 use crate::fault::{Stopped, over_limit};
+use crate::http::{Flights, GuestHttp};
 use crate::log_book::{Output, SharedLogBook};
 use crate::meter::{CpuMeter, MemoryMeter};
 use crate::output::output_bytes_max;
@@ -39,6 +40,20 @@ pub(crate) enum Models {
     Nobody {
         function: &'static str,
     },
+}
+
+/// Whom a guest reaches.
+pub(crate) struct Reached {
+    pub(crate) models: Models,
+    /// Carries its HTTP requests; `None`: it has no network.
+    pub(crate) http: Option<Arc<dyn HttpPort>>,
+}
+
+impl Reached {
+    /// Nobody, in a function that has to work without.
+    pub(crate) fn nobody(function: &'static str) -> Self {
+        Self { models: Models::Nobody { function }, http: None }
+    }
 }
 
 /// From what a guest's randomness is made.
@@ -83,6 +98,7 @@ pub(crate) struct Guest {
     pub(crate) cpu: CpuMeter,
     pub(crate) log: SharedLogBook,
     pub(crate) models: Models,
+    pub(crate) http: GuestHttp,
     /// The answer that the guest is reading, by its place in the table. It may not ask until that has ended.
     pub(crate) open_stream: Option<u32>,
     /// The errors of model calls that the guest was told of, to recognise one that it passes on.
@@ -125,13 +141,16 @@ impl Transfer {
 }
 
 impl Guest {
-    pub(crate) fn new(limits: &Limits, seed: &Seed, models: Models, cpu: CpuMeter) -> Self {
+    pub(crate) fn new(limits: &Limits, seed: &Seed, reached: Reached, cpu: CpuMeter) -> Self {
+        let Reached { models, http } = reached;
         let log = SharedLogBook::new(limits.log_bytes_max);
+        let flights = Flights::default();
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLE_COUNT_MAX);
         Self {
             wasi: empty_wasi(seed, &log),
-            clock: GuestClock::new(cpu.clone()),
+            clock: GuestClock::new(cpu.clone(), flights.clone()),
+            http: GuestHttp::new(http, flights, log.clone(), limits.call_bytes_max),
             table,
             memory: MemoryMeter::new(limits.memory_bytes_max),
             cpu,

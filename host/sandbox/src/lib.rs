@@ -6,9 +6,11 @@
 //! Invariant: a guest reaches nothing but what its context holds and what `llm` and `log` offer. Whatever it does is a
 //! fault of its attempt; it never stops the host, and it never sees the machine.
 
+mod adding;
 mod attempt;
 mod bindings;
 mod catalog;
+mod checker;
 mod clock;
 mod component;
 mod convert;
@@ -18,18 +20,24 @@ mod error;
 mod facts;
 mod fault;
 mod files;
+mod finding;
 mod guest;
+mod http;
 mod llm;
 mod log_book;
 mod machine;
 mod meter;
 mod output;
 mod pieces;
+mod raised;
+mod survey;
 mod text;
+mod uploads;
 
 #[cfg(test)]
 mod tests;
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,10 +46,14 @@ use domain::plan::PluginRef;
 use domain::port::{
     Attempt, BoxFuture, KnownPlugin, PluginCatalog, PluginError, Ports, StageJob, StageRunner,
 };
+use domain::upload::{Added, NewPlugin, UploadError, UploadedPlugin};
 use domain::{Digest, Fault};
 
+pub use checker::{Checker, check_standard_input};
 pub use engine::{EPOCH_TICK, MEMORY_BYTES_BOUND};
 pub use error::Error;
+pub use finding::{Finding, FindingKind};
+pub use survey::{COMPONENT_BYTES_MAX, StartCosts, keep_compiled_code};
 
 use catalog::Catalog;
 use machine::Machine;
@@ -81,8 +93,17 @@ impl Sandbox {
     /// # Errors
     /// [`Error`] if this machine cannot run guests with this configuration.
     pub fn open(config: Config) -> Result<Sandbox, Error> {
+        Self::open_with(config, None)
+    }
+
+    /// Opens a sandbox that has uploads checked by a child process. Without a checker they are checked in this one, which
+    /// is for whoever knows what is added.
+    ///
+    /// # Errors
+    /// [`Error`] if this machine cannot run guests with this configuration.
+    pub fn open_with(config: Config, checker: Option<Checker>) -> Result<Sandbox, Error> {
         let machine = Arc::new(Machine::open(&config)?);
-        let catalog = Arc::new(Catalog::new(config, Arc::clone(&machine)));
+        let catalog = Arc::new(Catalog::new(config, checker, Arc::clone(&machine)));
         Ok(Sandbox { machine, catalog })
     }
 
@@ -124,5 +145,22 @@ impl PluginCatalog for Sandbox {
 
     fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<(), PluginError> {
         self.catalog.keep(digest, bytes)
+    }
+
+    fn add(
+        &self,
+        component: &mut (dyn Read + Send),
+        asked: &NewPlugin,
+        is_called_off: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Added, UploadError> {
+        self.catalog.add(component, asked, is_called_off)
+    }
+
+    fn uploaded(&self, reference: &PluginRef) -> Result<UploadedPlugin, UploadError> {
+        self.catalog.uploaded(reference)
+    }
+
+    fn remove(&self, digest: &Digest) -> Result<(), UploadError> {
+        self.catalog.remove(digest)
     }
 }

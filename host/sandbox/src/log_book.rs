@@ -31,6 +31,15 @@ const PANIC_BYTES_MAX: usize = 2000;
 /// Bytes that a guest may write at once; it asks again for more.
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
+/// The field that says from which output a line comes, and its value for standard error.
+const OUTPUT_FIELD: &str = "from";
+const STDERR_WORD: &str = "stderr";
+
+/// Whether a line came from standard error.
+pub(crate) fn is_from_stderr(line: &LogLine) -> bool {
+    line.fields.iter().any(|(key, value)| key == OUTPUT_FIELD && value == STDERR_WORD)
+}
+
 /// Where a guest writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
@@ -129,9 +138,9 @@ impl LogBook {
         }
         let (level, word) = match output {
             Output::Stdout => (LogLevel::Info, "stdout"),
-            Output::Stderr => (LogLevel::Warn, "stderr"),
+            Output::Stderr => (LogLevel::Warn, STDERR_WORD),
         };
-        self.write_line(level, line, &[("from".to_owned(), word.to_owned())]);
+        self.write_line(level, line, &[(OUTPUT_FIELD.to_owned(), word.to_owned())]);
     }
 
     /// Takes in the lines that have no end yet: the guest says nothing more.
@@ -149,14 +158,19 @@ impl LogBook {
         StageLog { lines: std::mem::take(&mut self.lines), dropped_bytes: self.dropped_bytes }
     }
 
-    pub(crate) fn last_lines(&self, count: usize) -> &[LogLine] {
-        &self.lines[self.lines.len().saturating_sub(count)..]
+    pub(crate) fn lines(&self) -> &[LogLine] {
+        &self.lines
+    }
+
+    /// The end of what the guest wrote to standard error.
+    pub(crate) fn stderr_end(&self) -> String {
+        let tail: Vec<u8> = self.stderr_tail.iter().copied().collect();
+        String::from_utf8_lossy(&tail).into_owned()
     }
 
     /// What a panic said, if standard error ends with the words of one.
     pub(crate) fn panic_message(&self) -> Option<String> {
-        let tail: Vec<u8> = self.stderr_tail.iter().copied().collect();
-        let tail = String::from_utf8_lossy(&tail);
+        let tail = self.stderr_end();
         let start = tail.rfind("panicked at ")? + "panicked at ".len();
         let lines: Vec<&str> = tail[start..]
             .lines()

@@ -19,7 +19,9 @@ use crate::bindings::StagePlugin;
 use crate::component::{self, LoadedComponent};
 use crate::engine::{self, EpochTicker, MEMORY_BYTES_BOUND, PREVIEW_SLOT_COUNT};
 use crate::fault::{Culprit, over_limit};
-use crate::guest::{self, Guest, HANDLE_COUNT_MAX, Models, Seed};
+use crate::finding::Finding;
+use crate::guest::{self, Guest, HANDLE_COUNT_MAX, Reached, Seed};
+use crate::log_book::LogBook;
 use crate::meter::CpuMeter;
 use crate::text::size;
 use crate::{Config, Error};
@@ -38,7 +40,7 @@ pub(crate) struct Machine {
 }
 
 /// What loading a component gave: it is a function of the bytes, so what is wrong is kept as well.
-pub(crate) type LoadOutcome = Result<Arc<LoadedComponent>, Vec<String>>;
+pub(crate) type LoadOutcome = Result<Arc<LoadedComponent>, Vec<Finding>>;
 
 #[derive(Default)]
 struct Loaded {
@@ -67,7 +69,7 @@ pub(crate) struct Visit<'a> {
     pub(crate) culprit: &'a Culprit,
     pub(crate) limits: &'a Limits,
     pub(crate) seed: Seed,
-    pub(crate) models: Models,
+    pub(crate) reached: Reached,
     pub(crate) slots: Slots,
 }
 
@@ -147,7 +149,7 @@ impl Machine {
         ) -> BoxFuture<'a, wasmtime::Result<R>>
         + Send,
     ) -> Visited<R> {
-        let Visit { culprit, limits, seed, models, slots } = visit;
+        let Visit { culprit, limits, seed, reached, slots } = visit;
         if limits.memory_bytes_max > MEMORY_BYTES_BOUND {
             return Visited::failed(too_much_memory(culprit, limits));
         }
@@ -158,10 +160,20 @@ impl Machine {
         // The permit is declared before the store, so that it is given back after the instance.
         let _permit = slots.acquire().await;
         let cpu = CpuMeter::new(self.ticker.ticks(), limits.cpu_time_max);
-        let mut store = self.store(Guest::new(limits, &seed, models, cpu));
-        let ended = tokio::time::timeout(limits.wall_time_max, async {
-            let plugin = component.pre.instantiate_async(&mut store).await?;
+        let guest = Guest::new(limits, &seed, reached, cpu);
+        let halt = guest.http.halt();
+        let pre = component.pre_for(&guest);
+        let mut store = self.store(guest);
+        let running = async {
+            let plugin = pre.instantiate_async(&mut store).await?;
             call(&mut store, &plugin).await
+        };
+        let ended = tokio::time::timeout(limits.wall_time_max, async {
+            tokio::select! {
+                biased;
+                stopped = halt.wait() => Err(stopped.into()),
+                ended = running => ended,
+            }
         })
         .await;
         let guest = store.data_mut();
@@ -171,7 +183,7 @@ impl Machine {
             log.finish();
             match ended {
                 Ok(ended) => ended.map_err(|error| culprit.fault_of(&error, log, limits)),
-                Err(_) => Err(too_long(culprit, limits.wall_time_max)),
+                Err(_) => Err(too_long(culprit, limits.wall_time_max, log)),
             }
         });
         let log = guest.log.with(|log| log.take());
@@ -224,10 +236,10 @@ fn too_much_memory(culprit: &Culprit, limits: &Limits) -> Fault {
     culprit.fault(FaultKind::Limit(Limit::Memory), &message)
 }
 
-fn too_long(culprit: &Culprit, wall_time_max: Duration) -> Fault {
+fn too_long(culprit: &Culprit, wall_time_max: Duration, log: &LogBook) -> Fault {
     let allowed = format!("{} ms", wall_time_max.as_millis());
     let message = over_limit(Limit::WallTime, "not done", &allowed);
-    culprit.fault(FaultKind::Limit(Limit::WallTime), &message)
+    culprit.fault_with_lines(FaultKind::Limit(Limit::WallTime), &message, log.lines())
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! The sandbox against `rogue-stage`, a plugin that misbehaves on request.
 mod catalog;
+#[cfg(unix)]
+mod checker;
 mod closed;
 mod faults;
+mod http;
 mod loading;
 mod made;
+mod reports;
 mod running;
 mod streams;
+mod uploads;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,9 @@ mod gates;
 mod housekeeping;
 mod models;
 mod plugin;
+mod registry;
 mod text;
+mod uploads;
 
 use std::path::PathBuf;
 
@@ -13,8 +15,12 @@ use clap_complete::Shell;
 pub(crate) use self::gates::{Approvals, ApprovalsList, Decision, Edit, Grant, Revise, Terms};
 pub(crate) use self::housekeeping::{Backup, Export, Import, Prune, Restore};
 pub(crate) use self::models::{Cache, Calls, CallsList, Providers, Secrets, Usage};
-pub(crate) use self::plugin::{Build, Check, New, Plugin, Record, Replay, RunPlugin, Test};
+pub(crate) use self::plugin::{
+    Build, Check, New, Plugin, PluginFiles, Record, Replay, RunPlugin, Test,
+};
+pub(crate) use self::registry::{Pull, Push};
 pub(crate) use self::text::{Assignment, TextSource, edits, overrides, variables};
+pub(crate) use self::uploads::{AddPlugin, RemovePlugin};
 use crate::config::Flags;
 use crate::output::Format;
 
@@ -78,7 +84,7 @@ pub(crate) enum Command {
     /// See and check workflow profiles.
     #[command(subcommand)]
     Profiles(Profiles),
-    /// See the plugins that stages can be done with.
+    /// See, add and remove the plugins that stages can be done with.
     #[command(subcommand)]
     Plugins(Plugins),
     /// Write a plugin: begin, build, check, try, test, record and replay.
@@ -106,6 +112,12 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Say what is configured, what works, and what to do about what does not.
     Doctor(Doctor),
+    /// Check the component on standard input, as a child of the process that takes it in.
+    #[command(hide = true)]
+    CheckComponent {
+        /// Where compiled code lies.
+        cache_dir: PathBuf,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -196,6 +208,8 @@ pub(crate) enum Runs {
     Diff(Diff),
     /// List a run's model calls, or show one with its texts.
     Calls(RunCalls),
+    /// List the HTTP requests of a run's stages.
+    Requests(OneRun),
     /// Show the prompt that a stage would send now, its tokens and its estimated cost.
     Prompt(Prompt),
     /// Remove runs that ended long ago, or list those that would go.
@@ -347,6 +361,14 @@ pub(crate) enum Plugins {
         /// Its name, `name@version`, or digest.
         plugin: String,
     },
+    /// Check a component and keep it: new runs can use it from then on.
+    Add(AddPlugin),
+    /// Remove a plugin that was added.
+    Remove(RemovePlugin),
+    /// Push a plugin to an OCI registry that the configuration allows.
+    Push(Push),
+    /// Pull a plugin from an OCI registry that the configuration allows, check it, and keep it.
+    Pull(Pull),
 }
 
 #[derive(Debug, Args)]

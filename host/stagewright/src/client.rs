@@ -5,15 +5,16 @@
 mod events;
 mod housekeeping;
 mod models;
+mod plugins;
 mod transport;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use control_api::dto::{
     ApprovalDetailDto, ApprovalDto, ArtifactDto, CallDto, CommandRequest, CommandedDto, DecidedDto,
-    DecisionRequest, EventDto, ListDto, PluginDto, PluginListDto, PreviewDto, PreviewRequest,
-    ProfileDto, ProfileSummaryDto, PromptDto, ReadyDto, RetryRequest, RunDto, RunSummaryDto,
-    StartRunRequest, StartedRunDto,
+    DecisionRequest, EventDto, HttpRequestDto, ListDto, PreviewDto, PreviewRequest, ProfileDto,
+    ProfileSummaryDto, PromptDto, ReadyDto, RetryRequest, RunDto, RunSummaryDto, StartRunRequest,
+    StartedRunDto,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -21,6 +22,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use self::events::{Events, Moment};
 pub(crate) use self::housekeeping::Download;
+pub(crate) use self::plugins::AddedPlugin;
 pub(crate) use self::transport::{Remote, Transport};
 use crate::error::Error;
 
@@ -192,6 +194,24 @@ impl Client {
         self.whole(&of_run(run, &["llm-calls"])).await
     }
 
+    pub(crate) async fn http_requests(&self, run: &str) -> Result<Vec<HttpRequestDto>, Error> {
+        self.whole(&of_run(run, &["http-requests"])).await
+    }
+
+    /// An attempt as one file; the last one that has ended if nobody says which.
+    pub(crate) async fn recording(
+        &self,
+        run: &str,
+        stage: &str,
+        attempt: Option<u32>,
+    ) -> Result<String, Error> {
+        let attempt = attempt.map_or_else(|| "latest".to_owned(), |number| number.to_string());
+        let path = of_run(run, &["stages", stage, "attempts", &attempt, "recording"]);
+        let response = self.transport.send(without_body(&path)?).await?;
+        let bytes = self.transport.bytes_of(response).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     pub(crate) async fn prompt(&self, run: &str, stage: &str) -> Result<PromptDto, Error> {
         self.read(&of_run(run, &["stages", stage, "prompt"])).await
     }
@@ -227,14 +247,6 @@ impl Client {
 
     pub(crate) async fn preview(&self, ask: &PreviewRequest) -> Result<PreviewDto, Error> {
         self.write(&joined(PROFILES, &["preview"]), ask).await
-    }
-
-    pub(crate) async fn plugins(&self) -> Result<PluginListDto, Error> {
-        self.read("/api/v2/plugins").await
-    }
-
-    pub(crate) async fn plugin(&self, plugin: &str) -> Result<PluginDto, Error> {
-        self.read(&joined("/api/v2/plugins", &[plugin])).await
     }
 
     /// Whether the server can work; it says so with an error status if it cannot.

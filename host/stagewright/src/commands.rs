@@ -10,14 +10,18 @@ mod export;
 mod import;
 mod plugin;
 mod plugins;
+mod plugins_oci;
 mod profiles;
 mod providers;
 mod prune;
+mod requests;
 mod run;
 mod runs;
 mod secrets;
 mod serve;
 mod usage;
+
+use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -46,14 +50,9 @@ pub(crate) async fn perform(
         Command::Profiles(Profiles::Check { files }) if !files.is_empty() => {
             profiles::check_files(config, output, &files)
         }
-        Command::Plugin(
-            command @ (Plugin::New(_)
-            | Plugin::Build(_)
-            | Plugin::Check(_)
-            | Plugin::Run(_)
-            | Plugin::Test(_)
-            | Plugin::Replay(_)),
-        ) => plugin::perform(config, output, command).await,
+        Command::Plugins(Plugins::Push(asked)) => plugins_oci::push(config, output, &asked).await,
+        Command::Plugins(Plugins::Pull(asked)) => plugins_oci::pull(config, output, &asked).await,
+        Command::Plugin(Plugin::OnFiles(command)) => plugin::perform(config, output, command).await,
         command => {
             let session = Session::open(config, output, drive_on_start(&command)).await?;
             let outcome = Box::pin(with_session(&session, command)).await;
@@ -85,6 +84,7 @@ fn drive_on_start(command: &Command) -> DriveOnStart {
         | Command::Backup(_)
         | Command::Restore(_)
         | Command::Doctor(_)
+        | Command::CheckComponent { .. }
         | Command::Completions { .. } => DriveOnStart::Nothing,
     }
 }
@@ -100,6 +100,8 @@ async fn with_session(session: &Session<'_>, command: Command) -> Result<Exit, E
         Command::Profiles(Profiles::Check { .. }) => profiles::check_all(session).await,
         Command::Plugins(Plugins::List) => plugins::list(session).await,
         Command::Plugins(Plugins::Show { plugin }) => plugins::show(session, &plugin).await,
+        Command::Plugins(Plugins::Add(asked)) => plugins::add(session, &asked).await,
+        Command::Plugins(Plugins::Remove(asked)) => plugins::remove(session, &asked).await,
         Command::Plugin(Plugin::Record(asked)) => plugin::record(session, asked).await,
         Command::Providers(Providers::List) => providers::list(session).await,
         Command::Providers(Providers::Check { name }) => {
@@ -114,7 +116,9 @@ async fn with_session(session: &Session<'_>, command: Command) -> Result<Exit, E
         | Command::Serve(_)
         | Command::Doctor(_)
         | Command::Plugin(_)
+        | Command::Plugins(Plugins::Push(_) | Plugins::Pull(_))
         | Command::Secrets(_)
+        | Command::CheckComponent { .. }
         | Command::Completions { .. } => {
             unreachable!("these need no session")
         }
@@ -128,6 +132,13 @@ pub(crate) fn secrets(
     command: Secrets,
 ) -> Result<Exit, Error> {
     secrets::perform(config, output, command)
+}
+
+/// Checks the component on standard input. Needs no configuration: it is a child that is given as little as possible.
+pub(crate) fn check_component(cache_dir: &Path) -> Result<Exit, Error> {
+    let checked = sandbox::check_standard_input(cache_dir);
+    let failed = |source| Error::Io { what: "the component cannot be checked".to_owned(), source };
+    checked.map(|()| Exit::Done).map_err(failed)
 }
 
 /// The completions of a shell. Needs no configuration, so that a broken one does not break a shell's start.

@@ -7,10 +7,12 @@
 //! Invariant: no text made here (setting, note, error) contains a key.
 mod costs;
 mod file;
+mod grants;
 mod layers;
 mod models;
 mod people;
 mod providers;
+mod registries;
 mod retention;
 mod said;
 mod secrets;
@@ -23,13 +25,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use engine::DayBudgets;
+use engine::{DayBudgets, HttpSettings};
 use profile::FallbackPolicy;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 pub(crate) use self::layers::Flags;
 use self::layers::Layers;
+pub(crate) use self::registries::Registries;
 pub(crate) use self::retention::{Automatic, Housekeeping};
 pub(crate) use self::secrets::SecretUse;
 pub(crate) use self::surroundings::Surroundings;
@@ -101,6 +104,10 @@ pub(crate) struct Config {
     /// How much of the texts of model calls is kept.
     pub(crate) texts: store::Texts,
     pub(crate) telemetry: Telemetry,
+    /// Which hosts stages may reach, if a profile grants it.
+    pub(crate) http: HttpSettings,
+    /// Where plugins may be pushed to and pulled from.
+    pub(crate) registries: Registries,
     /// What the vault holds.
     pub(crate) vault: Vec<SecretUse>,
     /// Who acts at this terminal.
@@ -178,6 +185,10 @@ struct Merged {
     retention: retention::SaidRetention,
     #[serde(default)]
     telemetry: said::SaidTelemetry,
+    #[serde(default)]
+    grants: grants::SaidGrants,
+    #[serde(default)]
+    registries: registries::SaidRegistries,
 }
 
 impl Config {
@@ -212,6 +223,8 @@ impl Config {
             housekeeping: retention::resolve(&layers, &merged.retention)?,
             texts: costs::texts(&layers, &merged.records)?,
             telemetry: telemetry::resolve(&layers, &merged.telemetry)?,
+            http: grants::resolve(&layers, &merged.grants)?,
+            registries: registries::resolve(&layers, &merged.registries)?,
             vault: names_in_vault
                 .iter()
                 .map(|name| secrets::use_of(&layers, &merged, name))

@@ -83,6 +83,10 @@ pub(crate) enum Error {
     #[error(transparent)]
     Gateway(#[from] gateway::Error),
     #[error(transparent)]
+    Registry(#[from] gateway::registry::RegistryError),
+    #[error(transparent)]
+    Authoring(#[from] authoring::Error),
+    #[error(transparent)]
     Sandbox(#[from] sandbox::Error),
     #[error(transparent)]
     Engine(#[from] engine::Error),
@@ -108,6 +112,14 @@ impl Error {
         Error::Usage { message: message.into(), hint: None }
     }
 
+    /// The component that was named on the command line is not there, or not to be read.
+    pub(crate) fn unreadable_component(path: &Path, error: &std::io::Error) -> Error {
+        Error::Usage {
+            message: format!("`{}` cannot be read: {error}", path.display()),
+            hint: Some("name a component that exists and that you may read".to_owned()),
+        }
+    }
+
     /// The archive that was named on the command line is not there, or not to be read.
     pub(crate) fn unreadable_archive(path: &Path, error: &std::io::Error) -> Error {
         Error::Usage {
@@ -126,6 +138,8 @@ impl Error {
             Error::Problem(problem) if FAILURES_OF_THE_HOST.contains(&problem.code.as_str()) => {
                 Exit::Internal
             }
+            Error::Authoring(authoring::Error::Io { .. }) => Exit::Internal,
+            Error::Authoring(_) => Exit::Refused,
             Error::Store(store::Error::Locked { .. }) => Exit::Refused,
             Error::Archive(store::ArchiveError::Store(_)) => Exit::Internal,
             Error::Store(_)
@@ -144,7 +158,8 @@ impl Error {
             | Error::Refused { .. }
             | Error::Archive(_)
             | Error::Vault(_)
-            | Error::Gateway(_) => Exit::Refused,
+            | Error::Gateway(_)
+            | Error::Registry(_) => Exit::Refused,
         }
     }
 
@@ -160,8 +175,10 @@ impl Error {
             Error::Store(error) => error.hint(),
             Error::Archive(error) => error.hint(),
             Error::Gateway(error) => error.hint(),
+            Error::Registry(error) => error.hint(),
             Error::Telemetry(error) => error.hint(),
             Error::Vault(error) => return Some(error.hint()),
+            Error::Authoring(error) => return error.hint(),
             Error::Refused { hint, .. } => hint,
             Error::InUse { .. } => "wait for it to end, or choose another `--data-dir`",
             Error::Served { .. } => {
@@ -244,6 +261,13 @@ fn hint_at_a_terminal(problem: &ProblemDto) -> &str {
         "call_unknown" => "list the calls with `stagewright calls list`",
         "profile_unknown" => "list the profiles with `stagewright profiles list`",
         "plugin_unknown" => "list the plugins with `stagewright plugins list`",
+        "plugin_version_taken" if problem.hint.contains("replace=true") => {
+            "raise the version and build it again; or add it with `--replace`, and name and version mean this one"
+        }
+        "plugin_in_use" => {
+            "change the profiles and wait for the runs; or remove it with `--force`: runs that are bound to it have a copy and go on"
+        }
+        "plugin_unfit" => "do what is said above, then add it again",
         "provider_unknown" => "list the providers with `stagewright providers list`",
         "request_invalid" => "correct it, then try again",
         "model_unavailable" => "see whether the provider works with `stagewright providers check`",

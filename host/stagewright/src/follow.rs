@@ -10,9 +10,9 @@ use serde::Serialize;
 use crate::client::Moment;
 use crate::error::{Error, Exit};
 use crate::progress::Progress;
-use crate::render;
 use crate::session::Session;
 use crate::signals;
+use crate::{render, reproduce};
 
 /// Streams in a row that may break off without an event before the server counts as gone.
 const BROKEN_STREAM_COUNT_MAX: u32 = 3;
@@ -187,6 +187,9 @@ fn say(session: &Session<'_>, run: &RunDto, stop: &Stop) {
             note(&format!("{} {}", paint.bad("error:"), why_it_ended(run)));
             let again = line(format!("runs retry {run_id}"));
             hint(&how_to_go_on(run.summary.fault.as_ref(), &again));
+            if let Some(command) = reproduce::of_run(session, run) {
+                hint(&format!("do the failed attempt again, outside of the run, with `{command}`"));
+            }
         }
         Stop::Gate { approval_id } => {
             note(&format!("{} the run waits at a gate: {approval_id}", paint.waiting("waiting:")));

@@ -18,6 +18,7 @@ mod policy;
 mod progress;
 mod prompt;
 mod render;
+mod reproduce;
 mod session;
 mod signals;
 mod telemetry;
@@ -73,6 +74,9 @@ fn perform(
     let flags = arguments.flags();
     if let Command::Completions { shell } = arguments.command {
         return Ok(commands::completions(shell, output));
+    }
+    if let Command::CheckComponent { cache_dir } = arguments.command {
+        return commands::check_component(&cache_dir);
     }
     if let Command::Secrets(command) = arguments.command {
         // Before the rest of the configuration is checked: what is missing there may be the key that is to be kept.

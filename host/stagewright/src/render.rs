@@ -156,7 +156,12 @@ pub(crate) fn fault(fault: &FaultDto) -> String {
         .as_ref()
         .map_or_else(String::new, |code| format!(", plugin code `{code}`"));
     let message = clean(&fault.error_message);
-    format!("{message} ({}{plugin_code}{retryable})", fault.error_code)
+    let what = format!("({}{plugin_code}{retryable})", fault.error_code);
+    // A report of several lines ends with frames or lines of a log: what it all is belongs to the first line.
+    match message.split_once('\n') {
+        Some((first, rest)) => format!("{first} {what}\n{rest}"),
+        None => format!("{message} {what}"),
+    }
 }
 
 /// Where a run is, in its color.

@@ -1,9 +1,10 @@
 //! One command's way to the runs: finds the server that owns the data folder, or opens the engine in this process.
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use control_api::{Access, ApiState};
+use domain::http::HttpGrant;
 use engine::{Clock, DriveOnStart, Engine, Parts, Settings};
 use profile::HostNames;
 use store::{Options, Owner, Store};
@@ -125,7 +126,7 @@ pub(crate) fn command_line(config: &Config, rest: &str) -> String {
     format!("{line} {rest}")
 }
 
-fn in_a_shell(path: &Path) -> String {
+pub(crate) fn in_a_shell(path: &Path) -> String {
     let path = path.display().to_string();
     if path.chars().all(is_plain_in_a_shell) { path } else { format!("'{path}'") }
 }
@@ -182,16 +183,27 @@ pub(crate) async fn open_engine(
         budgets: config.budgets.clone(),
         groups: config.groups.clone(),
         webhooks: config.webhooks.clone(),
+        http: config.http.clone(),
     };
     Ok(Engine::start(parts, settings).await?)
 }
 
 /// Opens the sandbox alone. Needs no lock: what it keeps on disk is a cache.
 pub(crate) fn open_sandbox(config: &Config) -> Result<sandbox::Sandbox, Error> {
-    Ok(sandbox::Sandbox::open(sandbox_config(config))?)
+    Ok(sandbox::Sandbox::open_with(sandbox_config(config), checker())?)
 }
 
-fn sandbox_config(config: &Config) -> sandbox::Config {
+/// How uploads are checked: by this program itself, in a process of its own.
+fn checker() -> Option<sandbox::Checker> {
+    // The kernel's name for this program also holds when an update has put another one in its place.
+    let program = match cfg!(target_os = "linux") {
+        true => Some(PathBuf::from("/proc/self/exe")),
+        false => std::env::current_exe().ok(),
+    };
+    program.map(|program| sandbox::Checker { program, subcommand: "check-component" })
+}
+
+pub(crate) fn sandbox_config(config: &Config) -> sandbox::Config {
     let instance_count = config.attempt_count_max + SPARE_INSTANCE_COUNT;
     sandbox::Config {
         cache_dir: config.data_dir.join("cache"),
@@ -217,6 +229,7 @@ pub(crate) struct ConfiguredModels {
     default_provider: String,
     groups: Vec<String>,
     webhooks: Vec<String>,
+    http_hosts: Vec<HttpGrant>,
 }
 
 impl ConfiguredModels {
@@ -226,6 +239,7 @@ impl ConfiguredModels {
             default_provider: config.default_provider.clone(),
             groups: config.groups.keys().cloned().collect(),
             webhooks: config.webhooks.keys().cloned().collect(),
+            http_hosts: config.http.hosts.clone(),
         })
     }
 }
@@ -255,6 +269,10 @@ impl HostNames for ConfiguredModels {
 
     fn groups(&self) -> Vec<&str> {
         self.groups.iter().map(String::as_str).collect()
+    }
+
+    fn http_hosts(&self) -> &[HttpGrant] {
+        &self.http_hosts
     }
 
     fn webhooks(&self) -> Vec<&str> {

@@ -7,7 +7,7 @@ use crate::attempts::{self, AttemptRecord};
 use crate::calls::{self, CallAnswered, Noted, Outcome};
 use crate::events::{self, Encoded};
 use crate::project::{Entry, project};
-use crate::{Error, Texts, artifacts, runs, start_keys};
+use crate::{Error, Texts, artifacts, http_requests, runs, start_keys};
 
 /// Events, and what comes beside them: all of it is stored, or nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,13 +152,18 @@ fn settle_calls(
     match event {
         Event::RunCanceled { .. } => {
             calls::run_canceled(db, run, at)?;
-            calls::attempts_ended(db, run, texts)
+            attempts_ended(db, run, at, texts)
         }
         Event::StageFinished { .. } | Event::StageFailed { .. } | Event::GateRejected { .. } => {
-            calls::attempts_ended(db, run, texts)
+            attempts_ended(db, run, at, texts)
         }
         _ => Ok(()),
     }
+}
+
+fn attempts_ended(db: &Connection, run: &RunId, at: Timestamp, texts: Texts) -> Result<(), Error> {
+    calls::attempts_ended(db, run, texts)?;
+    http_requests::attempts_ended(db, run, at, texts)
 }
 
 fn keep(db: &Connection, run: &RunId, kept: &Kept, notes: &[Noted]) -> Result<(), Error> {

@@ -8,6 +8,7 @@
 //! | `events.jsonl` | the log, one event a line: `version`, `at`, `event` |
 //! | `attempts.jsonl` | what attempts logged and used up |
 //! | `calls.jsonl` | model calls with question, answer, and what they had used when they were asked before |
+//! | `http-requests.jsonl` | HTTP requests with their answers; only where there are any |
 //! | `bodies/<sha256>` | texts of artifacts and results, by their digest |
 //! | `plugins/<sha256>.wasm` | the components that the run still needs; none if it is completed |
 //!
@@ -40,13 +41,15 @@ pub(crate) use write::write;
 
 /// What the manifest calls the format.
 const FORMAT: &str = "stagewright-run";
-/// The version of the format that is written, and the highest that is read.
-const FORMAT_VERSION: u32 = 1;
+/// The highest version of the format that is read. A run is written in the lowest that has all of it, so that hosts of
+/// earlier versions can read it: 2 is that of runs with HTTP requests.
+const FORMAT_VERSION: u32 = 2;
 
 const MANIFEST: &str = "manifest.json";
 const EVENTS: &str = "events.jsonl";
 const ATTEMPTS: &str = "attempts.jsonl";
 const CALLS: &str = "calls.jsonl";
+const HTTP_REQUESTS: &str = "http-requests.jsonl";
 const BODIES: &str = "bodies/";
 const PLUGINS: &str = "plugins/";
 const PLUGIN_SUFFIX: &str = ".wasm";
@@ -111,8 +114,14 @@ struct Manifest {
     event_count: u64,
     attempt_count: u64,
     call_count: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    http_request_count: u64,
     body_count: u64,
     plugins: Vec<String>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// An archive in which nothing is wrong.

@@ -34,7 +34,7 @@ pub use read::{CallDetail, CallRow, CallStatus, Journaled, TextsKept};
 pub(crate) use read::{journaled, last_model, one};
 pub use sums::{StageSpent, UsageSum, UsedBefore};
 pub(crate) use sums::{spent, usage, usage_by_stage};
-pub(crate) use texts::{attempts_ended, event_as_kept};
+pub(crate) use texts::{attempts_ended, event_as_kept, has_ended};
 pub(crate) use write::{Noted, Outcome, answered, close_open_chats, run_canceled, started};
 
 /// What must be found by a key, however many calls there are.

@@ -25,8 +25,9 @@ pub const FINDING_COUNT_MAX: usize = 100;
 pub enum Depth {
     /// The structure of the database, and that each run is at the version of its log: as fast as the file can be read.
     Quick,
-    /// Also every index, that each text has its digest, that the projections of each run are what its log says, and that
-    /// the sums of usage are those of the journal: some milliseconds for each run.
+    /// Also every index, that each text has its digest, that the projections of each run are what its log says, that the
+    /// sums of usage are those of the journal, and that no outcome of an HTTP request is missing: some milliseconds for
+    /// each run.
     Deep,
 }
 

@@ -41,6 +41,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0001_log_journal_and_projections.sql")),
     M::up(include_str!("../migrations/0002_gate_policies_and_retries.sql")),
     M::up(include_str!("../migrations/0003_housekeeping.sql")),
+    M::up(include_str!("../migrations/0004_http_requests.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 

@@ -22,6 +22,7 @@ mod database;
 mod error;
 mod events;
 mod folder;
+mod http_requests;
 mod inspect;
 mod project;
 mod prune;
@@ -56,6 +57,10 @@ pub use column::digest_of;
 pub use cursor::{Listed, PAGE_ROW_COUNT_MAX, Page};
 pub use error::Error;
 pub use folder::Owner;
+pub use http_requests::{
+    HttpJournaled, HttpRequestAnswered, HttpRequestKey, HttpRequestRow, HttpRequestStarted,
+    HttpRequestStatus,
+};
 pub use prune::{KeepRule, PrunableRun, PrunePlan, PruneWish, Removal};
 pub use runs::{FaultRow, RunFilter, RunRow, Wake, WakeCause};
 pub use stages::{StageRow, StageStatus, StageTimes};

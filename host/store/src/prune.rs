@@ -12,7 +12,7 @@ use domain::{Digest, RunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::column::{parsed, word};
-use crate::{Error, calls, record};
+use crate::{Error, calls, http_requests, record};
 
 pub(crate) use plan::plan;
 pub use plan::{KeepRule, PrunableRun, PrunePlan, PruneWish};
@@ -106,7 +106,11 @@ pub(crate) fn was_removed(db: &Connection, run: &RunId) -> Result<bool, Error> {
 /// Removes a piece of what a hidden run has left.
 pub(crate) fn remove_some(db: &Connection, run: &RunId) -> Result<Rest, Error> {
     // Most runs are gone with one piece of each kind.
-    if remove_calls(db, run)? || remove_events(db, run)? || remove_attempts(db, run)? {
+    if remove_calls(db, run)?
+        || http_requests::remove_some(db, run)?
+        || remove_events(db, run)?
+        || remove_attempts(db, run)?
+    {
         return Ok(Rest::Rows);
     }
     db.prepare_cached(SET_FILES)?.execute([run.as_str()])?;

@@ -5,6 +5,7 @@
 mod budget;
 mod event;
 mod fault;
+mod http;
 mod log;
 mod model;
 mod plan;
@@ -26,6 +27,10 @@ use serde_json::value::RawValue;
 use crate::Error;
 
 pub(crate) use fault::model_error_kind;
+pub(crate) use http::{
+    HttpTextRecord, decode_http_response, decode_http_text, encode_http_request,
+    encode_http_response, encode_http_text,
+};
 pub(crate) use model::{usage_source_of, usage_source_word};
 pub(crate) use plan::{PlanRecord, fallback_of, fallback_word};
 

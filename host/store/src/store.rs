@@ -1,5 +1,7 @@
 //! The handle that everybody else holds.
 mod housekeeping;
+mod http_requests;
+mod plugins;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ mod files;
 mod folders;
 mod gates;
 mod housekeeping;
+mod http_requests;
 mod journal;
 mod lists;
 mod scenarios;

@@ -5,7 +5,7 @@
 //! and asking once more when the answer cannot be used, is done by [`Stage::run`].
 //!
 //! The types are those of `wit/stage.wit`, with constructors and questions added. The modules are plain text functions
-//! that most stages need: [`prompt`], [`markdown`], [`json`], [`front_matter`] and [`text`].
+//! that most stages need: [`prompt`], [`markdown`], [`json`], [`schema`], [`front_matter`] and [`text`].
 //!
 //! This crate does not talk to a host when it is compiled for anything but WebAssembly: there the model is whatever the
 //! test hands in, usually a [`ScriptedModel`], and log lines are kept for [`log::take`]. So the logic of a stage is
@@ -30,6 +30,7 @@ mod model;
 mod output;
 pub mod prompt;
 mod request;
+pub mod schema;
 mod scripted;
 mod stage;
 pub mod text;

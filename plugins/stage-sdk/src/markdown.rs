@@ -4,12 +4,14 @@
 //! write, and a full parser would double the size of a component. Underlined headings are taken for text.
 //!
 //! Invariant: a line inside of a code fence is neither a heading nor changed.
+mod code;
 mod document;
 mod items;
 mod lines;
 
 use std::borrow::Cow;
 
+pub use code::{CodeBlock, code_blocks, fenced};
 pub use document::{Document, Section};
 pub use items::item_names;
 use lines::{Line, classify};

@@ -57,6 +57,11 @@ pub fn estimated_token_count(text: &str) -> usize {
     text.len().div_ceil(BYTES_PER_TOKEN)
 }
 
+/// A number with its noun: `1 file`, `2 files`.
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// The text, or its start with an ellipsis: never more than `bytes_max` bytes, never half a character.
 pub fn cut(text: &str, bytes_max: usize) -> String {
     if text.len() <= bytes_max {
@@ -142,6 +147,12 @@ mod tests {
     #[test]
     fn words_are_found_without_punctuation() {
         assert_eq!(words("Raw-Honey, 蜂蜜!"), ["raw", "honey", "蜂", "蜜"]);
+    }
+
+    #[test]
+    fn a_number_has_the_noun_that_fits_it() {
+        assert_eq!(counted(1, "story", "stories"), "1 story");
+        assert_eq!(counted(0, "story", "stories"), "0 stories");
     }
 
     #[test]

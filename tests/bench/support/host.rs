@@ -33,6 +33,7 @@ pub(crate) async fn open(folder: &Path, attempt_count_max: u32) -> Engine {
     let settings = Settings {
         groups: Default::default(),
         webhooks: Default::default(),
+        http: Default::default(),
         attempt_count_max: attempt_count_max as usize,
         shutdown_grace: Duration::from_secs(1),
         model_call_time_max: Duration::from_secs(10),

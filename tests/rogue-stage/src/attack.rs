@@ -3,6 +3,7 @@
 //! Invariant: an attack that the host does not stop ends by itself where it can, and says in the output's data how far it
 //! came, so that a test sees what got through.
 mod asking;
+mod fetching;
 mod leaving;
 mod obeying;
 mod reaching;
@@ -102,6 +103,14 @@ pub(crate) fn run(
         Verb::WriteFile => Ok(report(&reaching::written_file(&settings.text))),
         Verb::ReadEnv => Ok(report(&reaching::environment())),
         Verb::OpenSocket => Ok(report(&reaching::socket(&settings.text))),
+        Verb::Fetch => Ok(report(&fetching::fetch(&settings.text, or(count, 1)))),
+        Verb::FetchAsk => {
+            let fetched = fetching::fetch(&settings.text, or(count, 1));
+            let output = asking::ask(&asking::question(context, settings), model)?;
+            Ok(output.with_data(&fetched))
+        }
+        Verb::FetchRace => Ok(report(&fetching::race(&settings.text))),
+        Verb::FetchTogether => Ok(report(&fetching::together(&settings.text, or(count, 2)))),
         Verb::LookUpName => Ok(report(&reaching::name(&settings.text))),
         Verb::ReadClock => Ok(report(&reaching::clocks())),
         Verb::LiarClock => Ok(report(&reaching::moving_clock(or(count, 1000)))),

@@ -140,6 +140,14 @@ verbs! {
     ReadEnv,
     /// Opens a connection to `text`, or a loopback port; `data` has what came.
     OpenSocket,
+    /// Sends an HTTP request `count` times (once if 0): `text` is a URL, or a method and a URL; `data` has what came of each.
+    Fetch,
+    /// The same, then asks the model once and gives back its answer.
+    FetchAsk,
+    /// Sends an HTTP request and waits for its answer or a second of sleep; `data` has which came first, and the answer.
+    FetchRace,
+    /// Begins `count` HTTP requests (2 if 0) before it looks at the first answer; `data` has what came of each.
+    FetchTogether,
     /// Looks up a host name; `data` has what came.
     LookUpName,
     /// Reads both clocks, twice; `data` has what they said.

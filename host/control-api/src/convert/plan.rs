@@ -8,8 +8,8 @@ use domain::{Limits, Plan, PlannedStage};
 use super::policy::ms;
 use super::{cost, value};
 use crate::dto::{
-    ArtifactSpecDto, FallbackDto, GateDto, LimitsDto, ModelAlternativeDto, ModelChoiceDto,
-    OnBudgetExceededDto, PlanDto, PlannedStageDto, PluginRefDto, RetryPolicyDto,
+    ArtifactSpecDto, FallbackDto, GateDto, GrantsDto, LimitsDto, ModelAlternativeDto,
+    ModelChoiceDto, OnBudgetExceededDto, PlanDto, PlannedStageDto, PluginRefDto, RetryPolicyDto,
 };
 
 impl From<Fallback> for FallbackDto {
@@ -65,6 +65,7 @@ impl From<&PlannedStage> for PlannedStageDto {
             retry: RetryPolicyDto::from(&stage.retry),
             limits: LimitsDto::from(&stage.limits),
             model: ModelChoiceDto::from(&stage.model),
+            grants: GrantsDto { http: stage.grants.http.iter().map(ToString::to_string).collect() },
         }
     }
 }
@@ -100,6 +101,7 @@ impl From<&Limits> for LimitsDto {
             artifact_count_max: limits.artifact_count_max,
             artifact_bytes_max: limits.artifact_bytes_max,
             model_call_count_max: limits.model_call_count_max,
+            http_request_count_max: limits.http_request_count_max,
             stage_token_count_max: limits.stage_token_count_max,
             stage_cost_max: limits.stage_cost_nano_usd_max.map(cost),
         }

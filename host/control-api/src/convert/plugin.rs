@@ -1,14 +1,16 @@
 //! Plugins.
 use domain::port::{KnownPlugin, PluginError, PluginSource};
+use domain::upload::UploadedPlugin;
 
-use super::value;
-use crate::dto::{ArtifactSpecDto, PluginDto, UnusablePluginDto};
+use super::{moment, value};
+use crate::dto::{ArtifactSpecDto, PluginDto, RemovedPluginDto, UnusablePluginDto};
 
 impl From<&KnownPlugin> for PluginDto {
     fn from(plugin: &KnownPlugin) -> Self {
-        let (source, path) = match &plugin.source {
-            PluginSource::Bundled => ("bundled", None),
-            PluginSource::File(path) => ("file", Some(path.clone())),
+        let (source, path, upload) = match &plugin.source {
+            PluginSource::Bundled => ("bundled", None, None),
+            PluginSource::File(path) => ("file", Some(path), None),
+            PluginSource::Uploaded(upload) => ("uploaded", Some(&upload.path), Some(upload)),
         };
         Self {
             name: plugin.info.name.clone(),
@@ -16,7 +18,10 @@ impl From<&KnownPlugin> for PluginDto {
             digest: plugin.digest.to_string(),
             summary: plugin.info.summary.clone(),
             source: source.to_owned(),
-            path,
+            path: path.cloned(),
+            uploaded_at: upload.map(|upload| moment(upload.at)),
+            uploaded_by: upload.and_then(|upload| upload.by.clone()),
+            profiles: Vec::new(),
             size_bytes: plugin.size_bytes,
             contract_version: plugin.contract_version.clone(),
             imports: plugin.imports.clone(),
@@ -24,6 +29,16 @@ impl From<&KnownPlugin> for PluginDto {
             uses: plugin.info.uses.clone(),
             makes: plugin.info.makes.iter().map(ArtifactSpecDto::from).collect(),
             settings_schema: value(&plugin.info.settings_schema),
+        }
+    }
+}
+
+impl From<&UploadedPlugin> for RemovedPluginDto {
+    fn from(removed: &UploadedPlugin) -> Self {
+        Self {
+            name: removed.plugin.name.clone(),
+            version: removed.plugin.version.clone(),
+            digest: removed.plugin.digest.to_string(),
         }
     }
 }

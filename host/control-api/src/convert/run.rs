@@ -1,7 +1,7 @@
 //! Runs, their stages and artifacts.
-use domain::Plan;
 use domain::plan::PlannedStage;
 use domain::run::Status;
+use domain::{FaultKind, Plan};
 use engine::{Existed, Started};
 use store::{ArtifactRow, FaultRow, RunRow, StageRow, StageStatus, StageTimes, UsageSum};
 
@@ -29,7 +29,7 @@ impl From<RunParts<'_>> for RunDto {
             summary: RunSummaryDto::from(parts.row),
             request_text: parts.row.request_text.clone(),
             plan: PlanDto::from(parts.plan),
-            stages: stages.map(|(row, planned)| StageDto::new(row, planned)).collect(),
+            stages: stages.map(|(row, planned)| StageDto::new(parts.row, row, planned)).collect(),
             pending_approval: parts.open_approval,
             usage: UsageDto::from(parts.usage),
             timing: parts
@@ -41,7 +41,7 @@ impl From<RunParts<'_>> for RunDto {
 }
 
 impl StageDto {
-    fn new(row: &StageRow, planned: &PlannedStage) -> Self {
+    fn new(run: &RunRow, row: &StageRow, planned: &PlannedStage) -> Self {
         Self {
             key: row.key.to_string(),
             position: u32::from(row.position),
@@ -52,6 +52,7 @@ impl StageDto {
             gated: planned.gate.is_some(),
             summary: row.summary.clone(),
             fault: row.fault.as_ref().map(FaultDto::from),
+            reproduce: reproduce(run, row),
             retry_at: row.retry_at.map(moment),
             feedback: row.feedback.clone(),
             first_started_at: row.first_started_at.map(moment),
@@ -61,6 +62,16 @@ impl StageDto {
             timing: TimingDto::default().plus(&row.times),
         }
     }
+}
+
+/// The command that does the last attempt again, if it failed and its plugin is the cause.
+fn reproduce(run: &RunRow, row: &StageRow) -> Option<String> {
+    row.fault.as_ref().filter(|fault| FaultKind::is_code_of_plugin(&fault.code))?;
+    let (id, key, attempt) = (&run.id, &row.key, row.attempt);
+    let file = format!("{key}.recording.json");
+    Some(format!(
+        "stagewright plugin record {id} {key} --attempt {attempt} --to {file} && stagewright plugin replay {file}"
+    ))
 }
 
 impl TimingDto {

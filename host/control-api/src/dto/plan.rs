@@ -83,6 +83,16 @@ pub struct PlannedStageDto {
     pub limits: LimitsDto,
     /// Who answers its questions.
     pub model: ModelChoiceDto,
+    /// What it may reach beside the model.
+    #[serde(default)]
+    pub grants: GrantsDto,
+}
+
+/// What a stage may reach beside the model. Nothing, unless its profile says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GrantsDto {
+    /// Hosts to which it may send HTTP requests.
+    pub http: Vec<String>,
 }
 
 /// What one attempt at a stage may use up.
@@ -104,6 +114,9 @@ pub struct LimitsDto {
     pub artifact_bytes_max: u64,
     /// Model calls.
     pub model_call_count_max: u32,
+    /// HTTP requests, where any are granted.
+    #[serde(default)]
+    pub http_request_count_max: u32,
     /// Tokens of all attempts together; null: not bounded.
     pub stage_token_count_max: Option<u64>,
     /// Cost of all attempts together; null: not bounded.

@@ -14,10 +14,19 @@ pub struct PluginDto {
     pub digest: String,
     /// What it does, in one line.
     pub summary: String,
-    /// `bundled` or `file`.
+    /// `bundled`, `file` (a person put it into the plugin folder) or `uploaded`.
     pub source: String,
     /// The file it was read from; null if it is bundled.
     pub path: Option<String>,
+    /// When it was uploaded.
+    #[serde(default)]
+    pub uploaded_at: Option<String>,
+    /// Who uploaded it, if that is known.
+    #[serde(default)]
+    pub uploaded_by: Option<String>,
+    /// Modes of the profiles that mean it at this moment.
+    #[serde(default)]
+    pub profiles: Vec<String>,
     /// Size of the component, in bytes.
     pub size_bytes: u64,
     /// Version of the contract that it was built for.
@@ -39,11 +48,22 @@ pub struct PluginDto {
 pub struct PluginListDto {
     /// Those that can be used.
     pub items: Vec<PluginDto>,
-    /// Those that lie in the plugin folder and cannot be used, with the reasons.
+    /// Those that lie in the plugin folder, or were uploaded, and cannot be used, with the reasons.
     #[serde(default)]
     pub unusable: Vec<UnusablePluginDto>,
     /// Always null: the list is whole.
     pub next_cursor: Option<String>,
+}
+
+/// A plugin that was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemovedPluginDto {
+    /// The name it gave itself.
+    pub name: String,
+    /// The version it gave itself.
+    pub version: String,
+    /// The digest of its bytes.
+    pub digest: String,
 }
 
 /// A plugin that cannot be used.

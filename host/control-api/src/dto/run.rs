@@ -271,6 +271,9 @@ pub struct StageDto {
     pub summary: Option<String>,
     /// Why its last attempt failed.
     pub fault: Option<FaultDto>,
+    /// The command that does the failed attempt again, outside of the run, where the plugin is the cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reproduce: Option<String>,
     /// When it is tried again (RFC 3339), if its last attempt failed and the next one waits.
     pub retry_at: Option<String>,
     /// What a reviewer wants changed, until the stage is done again.

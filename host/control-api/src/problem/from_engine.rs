@@ -2,6 +2,7 @@
 use axum::http::{HeaderValue, header};
 use domain::model::{ModelError, ModelErrorKind};
 use domain::port::PluginError;
+use domain::upload::UploadError;
 use profile::{Place, Problems};
 
 use crate::dto::ProblemItemDto;
@@ -21,6 +22,8 @@ impl From<&engine::Error> for Problem {
             engine::Error::UnknownRun(_) => Problem::new(Code::RunUnknown, said),
             engine::Error::UnknownApproval(_) => Problem::new(Code::ApprovalUnknown, said),
             engine::Error::UnknownStage { .. } => Problem::new(Code::StageUnknown, said),
+            engine::Error::UnknownAttempt { .. } => Problem::new(Code::AttemptUnknown, said),
+            engine::Error::TextsNotKept { .. } => Problem::new(Code::TextsNotKept, said),
             engine::Error::Refused { refusal, .. } => Problem::new(Code::from(refusal), said),
             engine::Error::IdempotencyConflict { .. } => {
                 Problem::new(Code::IdempotencyConflict, said)
@@ -32,6 +35,8 @@ impl From<&engine::Error> for Problem {
             },
             engine::Error::Model(error) => Problem::from(error),
             engine::Error::Plugin(error) => Problem::from(error),
+            engine::Error::Upload(error) => Problem::from(error),
+            engine::Error::PluginInUse { .. } => Problem::new(Code::PluginInUse, said),
             engine::Error::Archive(error) => Problem::from(error),
             engine::Error::ShuttingDown => Problem::new(Code::ShuttingDown, said),
             engine::Error::Store(error) => Problem::from(error),
@@ -80,6 +85,37 @@ impl From<&PluginError> for Problem {
                     .with_items(findings.iter().map(item).collect())
             }
             PluginError::Io { .. } => Problem::hidden(Code::Internal, error.to_string()),
+        }
+    }
+}
+
+impl From<&UploadError> for Problem {
+    fn from(error: &UploadError) -> Self {
+        let said = error.to_string();
+        match error {
+            UploadError::Plugin(PluginError::Unfit { place, findings }) => {
+                let item = |finding: &String| ProblemItemDto::at(place.clone(), finding.clone());
+                Problem::new(Code::PluginUnfit, said)
+                    .with_items(findings.iter().map(item).collect())
+            }
+            UploadError::Plugin(error) => Problem::from(error),
+            UploadError::VersionTaken { may_step_back: true, .. } => {
+                Problem::new(Code::PluginVersionTaken, said)
+            }
+            UploadError::VersionTaken { may_step_back: false, .. } => {
+                Problem::new(Code::PluginVersionTaken, said)
+                    .with_hint("raise the version and build it again, or remove that file first")
+            }
+            UploadError::Busy { .. } => Problem::new(Code::TooManyUploads, said),
+            UploadError::CalledOff => Problem::new(Code::ShuttingDown, said),
+            UploadError::NotUploaded { path: Some(path), .. } => {
+                Problem::new(Code::PluginNotUploaded, said)
+                    .with_hint(format!("remove the file `{path}`: a person put it there"))
+            }
+            UploadError::NotUploaded { path: None, .. } => {
+                Problem::new(Code::PluginNotUploaded, said)
+            }
+            UploadError::Ambiguous { .. } => Problem::new(Code::PluginAmbiguous, said),
         }
     }
 }

@@ -4,10 +4,12 @@ mod artifacts;
 mod cancel;
 mod diff;
 mod events;
+mod http_requests;
 mod list;
 mod llm_calls;
 mod pause;
 mod prompt;
+mod recording;
 mod resume;
 mod retry;
 mod show;
@@ -27,8 +29,9 @@ use crate::{Code, Problem};
 
 // The macro behind `routes!` looks for what the attribute on a handler made beside it, so all of it is taken over.
 pub(crate) use {
-    artifact::*, artifacts::*, cancel::*, diff::*, events::*, list::*, llm_calls::*, pause::*,
-    prompt::*, resume::*, retry::*, show::*, start::*, timeline::*, variables::*,
+    artifact::*, artifacts::*, cancel::*, diff::*, events::*, http_requests::*, list::*,
+    llm_calls::*, pause::*, prompt::*, recording::*, resume::*, retry::*, show::*, start::*,
+    timeline::*, variables::*,
 };
 
 /// The row of a run that has to exist.

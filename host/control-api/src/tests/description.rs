@@ -41,6 +41,8 @@ async fn every_path_that_clients_know_is_described() {
     GET /api/v2/llm-calls
     GET /api/v2/llm-calls/{call_id}
     GET /api/v2/plugins
+    POST /api/v2/plugins
+    DELETE /api/v2/plugins/{name}
     GET /api/v2/plugins/{name}
     GET /api/v2/providers
     POST /api/v2/providers/{name}/check
@@ -60,10 +62,12 @@ async fn every_path_that_clients_know_is_described() {
     POST /api/v2/workflow-runs/{run_id}/cancel
     GET /api/v2/workflow-runs/{run_id}/events
     GET /api/v2/workflow-runs/{run_id}/export
+    GET /api/v2/workflow-runs/{run_id}/http-requests
     GET /api/v2/workflow-runs/{run_id}/llm-calls
     POST /api/v2/workflow-runs/{run_id}/pause
     POST /api/v2/workflow-runs/{run_id}/resume
     POST /api/v2/workflow-runs/{run_id}/retry
+    GET /api/v2/workflow-runs/{run_id}/stages/{stage}/attempts/{attempt}/recording
     GET /api/v2/workflow-runs/{run_id}/stages/{stage}/prompt
     GET /api/v2/workflow-runs/{run_id}/timeline
     GET /api/v2/workflow-runs/{run_id}/variables

@@ -1,4 +1,5 @@
 //! Stages that are plain Rust: each asks the scripted model once and gives the answer back.
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::model::{Message, ModelOptions, ModelRequest, Role};
@@ -8,6 +9,7 @@ use domain::port::{
     PluginSource, Ports, StageJob, StageRunner,
 };
 use domain::stage::{ArtifactSpec, StageInfo, StageLog, StageOutput, Variable};
+use domain::upload::{Added, NewPlugin, UploadError, UploadedPlugin};
 use domain::{Artifact, Digest, Fault, FaultKind, Json};
 use tokio::sync::Semaphore;
 
@@ -133,6 +135,25 @@ impl PluginCatalog for Stages {
 
     fn keep(&self, _: &Digest, _: &[u8]) -> Result<(), PluginError> {
         Ok(())
+    }
+
+    fn add(
+        &self,
+        _: &mut (dyn Read + Send),
+        _: &NewPlugin,
+        _: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Added, UploadError> {
+        Err(UploadError::CalledOff)
+    }
+
+    fn uploaded(&self, reference: &PluginRef) -> Result<UploadedPlugin, UploadError> {
+        let asked = reference.to_string();
+        Err(PluginError::Unknown { asked, known: Vec::new() }.into())
+    }
+
+    fn remove(&self, digest: &Digest) -> Result<(), UploadError> {
+        let asked = digest.to_string();
+        Err(PluginError::Unknown { asked, known: Vec::new() }.into())
     }
 }
 

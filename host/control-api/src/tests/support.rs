@@ -70,6 +70,7 @@ impl Host {
         let settings = Settings {
             groups: [("editors".to_owned(), vec!["bob".to_owned(), "cleo".to_owned()])].into(),
             webhooks: Default::default(),
+            http: Default::default(),
             attempt_count_max: 8,
             shutdown_grace: Duration::ZERO,
             model_call_time_max: Duration::from_secs(10),

@@ -45,6 +45,7 @@ fn stage(number: usize, gate: Option<Gate>) -> PlannedStage {
         retry: RetryPolicy::NONE,
         limits: Limits::DEFAULT,
         model: ModelChoice::default(),
+        grants: Default::default(),
     }
 }
 

@@ -5,9 +5,6 @@ use domain::run::CallOutcome;
 use gateway::{Answered, BrokenOff, PassedOver};
 use store::{CallAnswered, CallStarted, CallTiming, Spent};
 
-/// Why the text of an answer ends whose rest the stage did not want.
-const STOPPED_BY_STAGE: &str = "stopped_by_stage";
-
 /// The record of a call that has ended.
 pub(crate) fn kept_answer(started: CallStarted, answered: Answered, at: Timestamp) -> CallAnswered {
     let timing = CallTiming {
@@ -63,7 +60,7 @@ pub(super) fn stopped_by_stage(answer: CallAnswered) -> CallAnswered {
     let Spent { content, usage, cost_nano_usd } = answer.spent.unwrap_or_else(nothing);
     let completion = Completion {
         content,
-        finish_reason: FinishReason::Other(STOPPED_BY_STAGE.to_owned()),
+        finish_reason: FinishReason::Other(FinishReason::STOPPED_BY_STAGE.to_owned()),
         model: answer.model.clone(),
         usage,
         cost_nano_usd,
@@ -74,7 +71,7 @@ pub(super) fn stopped_by_stage(answer: CallAnswered) -> CallAnswered {
 /// Whether the stage did not want the whole of this answer.
 pub(super) fn was_stopped_by_stage(outcome: &Result<Completion, ModelError>) -> bool {
     let Ok(completion) = outcome else { return false };
-    completion.finish_reason == FinishReason::Other(STOPPED_BY_STAGE.to_owned())
+    completion.finish_reason == FinishReason::Other(FinishReason::STOPPED_BY_STAGE.to_owned())
 }
 
 /// What the log says about a call.

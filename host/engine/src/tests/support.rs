@@ -371,6 +371,7 @@ async fn open(folder: &TempDir, stages: &Arc<Stages>, clock: &Clock, setup: &Set
     let settings = Settings {
         groups: setup.groups.clone(),
         webhooks: setup.webhooks.clone(),
+        http: Default::default(),
         attempt_count_max: 8,
         shutdown_grace: setup.shutdown_grace,
         model_call_time_max: Duration::from_secs(60),

@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 use super::LABEL;
 use super::brief::{Brief, Section};
 
+/// What a purpose says of a section that has to have code.
+const CODE_MARK: &str = "fenced code block";
+
 /// A document with all required sections.
 pub(super) fn document(brief: &Brief<'_>) -> String {
     // The title says it too: what stands before the first heading of an answer is easily dropped.
@@ -17,6 +20,9 @@ pub(super) fn document(brief: &Brief<'_>) -> String {
             text.push_str("- ");
             text.push_str(&point);
             text.push('\n');
+        }
+        if section.purpose.contains(CODE_MARK) {
+            text.push_str(&code(brief, index));
         }
     }
     text
@@ -100,6 +106,13 @@ fn points(brief: &Brief<'_>, section: &Section<'_>, index: usize) -> [String; 3]
             brief.key_word(0)
         ),
     ]
+}
+
+/// A file of no use, under a heading with its path.
+fn code(brief: &Brief<'_>, index: usize) -> String {
+    let words: String = brief.key_word(index).chars().filter(char::is_ascii_alphanumeric).collect();
+    let name = if words.is_empty() { "draft" } else { &words };
+    format!("\n### `{name}.txt`\n\n```text\n{LABEL}\n{}\n```\n", brief.gist)
 }
 
 fn listed(brief: &Brief<'_>, start: usize, count: usize) -> String {

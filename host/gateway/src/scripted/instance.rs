@@ -14,6 +14,8 @@ use super::brief::Brief;
 
 /// Deepest nesting. Below it optional fields and items are left out, so that a schema that contains itself ends.
 const DEPTH_MAX: usize = 12;
+/// Depth of the fields of the outermost object, which has depth 1.
+const OUTER_FIELD_DEPTH: usize = 2;
 /// Values of one instance. From there on it is made as if it were too deep, and arrays end, whatever they ask for.
 const VALUE_COUNT_MAX: usize = 5_000;
 /// Values after which nothing follows, required or not: required fields that refer to themselves double at each level.
@@ -39,7 +41,9 @@ const SEARCH_FORMS: &[&str] =
 
 /// An instance of the schema.
 pub(super) fn of_schema(schema: &Value, brief: &Brief<'_>) -> Value {
-    Writer { root: schema, brief, phrases: 0, values: 0, room_bytes: ROOM_BYTES }
+    let is_note = |name: &&str| schema.pointer(&format!("/properties/{name}")).is_some();
+    let is_labeled = NOTE_FIELDS.iter().any(is_note);
+    Writer { root: schema, brief, phrases: 0, values: 0, room_bytes: ROOM_BYTES, is_labeled }
         .value(schema, Place { name: "", index: 0, depth: 0 })
 }
 
@@ -63,6 +67,8 @@ struct Writer<'a> {
     values: usize,
     /// What is left of the room. At 0 the instance ends where it is.
     room_bytes: usize,
+    /// Whether the label has a place: a field for remarks, or one that explains and has got it.
+    is_labeled: bool,
 }
 
 /// Where in the instance a value goes.
@@ -249,11 +255,16 @@ impl<'a> Writer<'a> {
         }
         let explains = ["rationale", "reason", "why", "summary", "description", "explanation"];
         if explains.iter().any(|word| name.contains(word)) {
-            return format!(
+            let said = format!(
                 "The request speaks of {}: \"{}\".",
                 self.brief.key_word(self.phrases),
                 self.brief.gist
             );
+            if self.is_labeled || place.depth != OUTER_FIELD_DEPTH {
+                return said;
+            }
+            self.is_labeled = true;
+            return format!("{LABEL} {said}");
         }
         self.phrase()
     }
@@ -315,5 +326,8 @@ fn number(schema: &Value, place: Place<'_>) -> Value {
         (None, Some(most)) => most - 1.0,
         (None, None) => 1.0,
     };
-    Number::from_f64(value).map_or(Value::Null, Value::Number)
+    // Hundredths are what people write, where the bounds leave room for them.
+    let rounded = (value * 100.0).round() / 100.0;
+    let fits = least.is_none_or(|least| rounded > least) && most.is_none_or(|most| rounded < most);
+    Number::from_f64(if fits { rounded } else { value }).map_or(Value::Null, Value::Number)
 }

@@ -74,6 +74,18 @@ fn a_draft_has_the_required_sections_in_order_and_says_what_it_is() {
 }
 
 #[test]
+fn a_section_that_has_to_have_code_gets_a_block_under_a_path() {
+    let prompt = format!(
+        "<request>\n{REQUEST}\n</request>\n\nRequired sections, in this order:\n\
+         ## Files - each with a path and one fenced code block\n## Audience - who buys"
+    );
+    let (completion, _) = ask(&request(prompt, ResponseFormat::Text));
+    let block = format!("\n### `reusable.txt`\n\n```text\n{LABEL}\nReusable beeswax wraps");
+    assert!(completion.content.contains(&block), "{}", completion.content);
+    assert_eq!(completion.content.matches("```text").count(), 1);
+}
+
+#[test]
 fn the_same_prompt_gives_the_same_answer_in_small_pieces() {
     let (first, pieces) = ask(&with_sections());
     let (second, _) = ask(&with_sections());
@@ -172,6 +184,18 @@ fn json_follows_the_schema_with_the_words_of_the_request() {
         assert!((1..=3).contains(&item["priority"].as_i64().unwrap()));
         assert!(item["rationale"].as_str().unwrap().chars().count() >= 200);
     }
+}
+
+#[test]
+fn an_instance_without_a_field_for_remarks_says_what_it_is_where_it_explains() {
+    let texts = json!({ "type": "object", "properties": {
+        "findings": { "type": "array", "items": { "properties": { "why": {}, "hours": { "type": "number", "minimum": 0, "maximum": 80 } } } },
+        "summary": { "type": "string" },
+    }});
+    let value = instance(&texts);
+    assert!(value["summary"].as_str().unwrap().starts_with(LABEL), "{value}");
+    assert_eq!(value.to_string().matches(LABEL).count(), 1);
+    assert_eq!(value["findings"][1]["hours"], 26.67);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod fallback;
 mod forms;
 mod limits;
 mod recorded;
+mod registry;
 mod retries;
 mod secrets;
 mod streaming;

@@ -27,13 +27,15 @@ const ARTIFACTS: Bound = Bound { key: "artifacts", min: 1, max: 256, unit: "" };
 const ARTIFACT_KIB: Bound = Bound { key: "artifact_kib", min: 1, max: 65_536, unit: "KiB" };
 // A stage may work without a model; a thousand calls are an evening's money.
 const MODEL_CALLS: Bound = Bound { key: "model_calls", min: 0, max: 1_000, unit: "" };
+// A stage may have no use for it; a thousand requests are a crawl, and not a stage.
+const HTTP_REQUESTS: Bound = Bound { key: "http_requests", min: 0, max: 1_000, unit: "" };
 // One prompt; and more than any account is allowed in a day.
 const STAGE_TOKENS: Bound =
     Bound { key: "stage_tokens", min: 1, max: 1_000_000_000, unit: "tokens" };
 
 const STAGE_USD: &str = "stage_usd";
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     MEMORY_MIB.key,
     CPU_MS.key,
     WALL_S.key,
@@ -42,6 +44,7 @@ const KEYS: [&str; 10] = [
     ARTIFACTS.key,
     ARTIFACT_KIB.key,
     MODEL_CALLS.key,
+    HTTP_REQUESTS.key,
     STAGE_TOKENS.key,
     STAGE_USD,
 ];
@@ -57,6 +60,7 @@ pub(crate) struct SaidLimits {
     artifacts: Option<u64>,
     artifact_kib: Option<u64>,
     model_calls: Option<u64>,
+    http_requests: Option<u64>,
     stage_tokens: Option<Ceiling>,
     stage_nano_usd: Option<Ceiling>,
 }
@@ -95,6 +99,7 @@ impl SaidLimits {
             artifacts: number(&ARTIFACTS),
             artifact_kib: number(&ARTIFACT_KIB),
             model_calls: number(&MODEL_CALLS),
+            http_requests: number(&HTTP_REQUESTS),
             stage_tokens: ceiling(limits.said(STAGE_TOKENS.key), |node| {
                 whole(node, &STAGE_TOKENS, findings)
             }),
@@ -114,6 +119,7 @@ impl SaidLimits {
         set(&mut limits.artifact_count_max, self.artifacts.map(count));
         set(&mut limits.artifact_bytes_max, self.artifact_kib.map(|kib| kib << 10));
         set(&mut limits.model_call_count_max, self.model_calls.map(count));
+        set(&mut limits.http_request_count_max, self.http_requests.map(count));
         set(&mut limits.stage_token_count_max, self.stage_tokens.map(Ceiling::limit));
         set(&mut limits.stage_cost_nano_usd_max, self.stage_nano_usd.map(Ceiling::limit));
     }

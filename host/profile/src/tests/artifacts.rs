@@ -1,4 +1,5 @@
 //! Artifacts that stages need, and who makes them.
+use domain::port::KnownPlugin;
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -60,4 +61,55 @@ fn the_plan_has_what_the_plugin_says_of_its_artifacts() {
     assert_eq!(stage.needs, ["research.md"]);
     assert_eq!(stage.uses, ["brand-voice.md"]);
     assert_eq!(stage.makes[0].name, "positioning.md");
+}
+
+/// A plugin whose settings name what it needs, uses and makes.
+fn general() -> KnownPlugin {
+    let names = json!({ "type": "array", "items": { "type": "string" }, "default": [] });
+    let marked = |mark: &str| {
+        let mut names = names.clone();
+        names[mark] = json!(true);
+        names
+    };
+    let properties = json!({
+        "artifact": { "type": "string", "default": "", "x-artifact": "document" },
+        "needs": marked("x-needs"),
+        "uses": marked("x-uses"),
+    });
+    plugin("general", &[], &[], &["document.md", "document.json", "documents.md"], &properties)
+}
+
+#[test]
+fn settings_name_what_a_general_plugin_needs_and_makes() {
+    let yaml = profile(
+        "  - {key: plan, plugin: general}\n  \
+         - {key: b, plugin: general, settings: {artifact: research, needs: [plan.md], uses: [x.md]}}\n  \
+         - {key: voice, plugin: brand-voice}\n",
+    );
+    let resolved = Tried::new(yaml).with(general()).check().unwrap();
+    let names = |idx: usize| -> Vec<String> {
+        resolved.plan.stages[idx].makes.iter().map(|made| made.name.clone()).collect()
+    };
+    assert_eq!(names(0), ["plan.md", "plan.json", "documents.md"]);
+    assert_eq!(names(1), ["research.md", "research.json", "documents.md"]);
+    let stage = &resolved.plan.stages[1];
+    assert_eq!(
+        (stage.needs.as_slice(), stage.uses.as_slice()),
+        (&["plan.md".to_owned()][..], &["x.md".to_owned()][..])
+    );
+}
+
+#[test]
+fn names_that_settings_give_are_checked_at_their_places() {
+    let yaml = profile(
+        "  - {key: plan, plugin: general, settings: {artifact: a/b}}\n  \
+         - {key: b, plugin: general, settings: {artifact: documents, needs: [none.md]}}\n  \
+         - {key: c, plugin: general, settings: {needs: [none.md]}}\n",
+    );
+    assert_snapshot!(Tried::new(yaml).with(general()).problems(), @r"
+    tried.yaml:4:55: `artifact`: `a/b.md` cannot be the name of an artifact: it has a path separator
+    tried.yaml:5:52: `artifact`: the stage would make `documents.md` twice
+    tried.yaml:6:22: the stage `c` needs `none.md`, and no stage before it makes that
+        hint: put a stage before it that makes it; the stages before it make `document.json`, `document.md`, `documents.md`
+    ");
 }

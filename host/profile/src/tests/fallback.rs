@@ -34,14 +34,15 @@ fn a_known_mode_is_carried_out_unless_the_fallback_is_forced() {
 fn an_unknown_mode_falls_back_unless_the_fallback_is_off() {
     use FallbackPolicy::{Forced, Off, UnknownMode};
     assert_snapshot!(resolved("video_ads", UnknownMode), @"video_ads -> foundation_stack: unknown mode");
+    assert_snapshot!(resolved("content_calendar", Forced), @"content_calendar -> foundation_stack: forced");
     assert_snapshot!(resolved("video_ads", Forced), @"video_ads -> foundation_stack: forced");
     assert_snapshot!(resolved("video_ads", Off), @r"
     /mode: no profile has the mode `video_ads`
-        hint: the modes: `foundation_express`, `foundation_local_market`, `foundation_stack`
+        hint: the modes: `content_calendar`, `foundation_express`, `foundation_local_market`, `foundation_stack`, `software_delivery`
     ");
     assert_snapshot!(resolved("foundation_stak", Off), @r"
     /mode: no profile has the mode `foundation_stak`
-        hint: did you mean `foundation_stack`? the modes: `foundation_express`, `foundation_local_market`, `foundation_stack`
+        hint: did you mean `foundation_stack`? the modes: `content_calendar`, `foundation_express`, `foundation_local_market`, `foundation_stack`, `software_delivery`
     ");
 }
 
@@ -50,11 +51,11 @@ fn a_text_that_cannot_be_a_mode_never_falls_back() {
     use FallbackPolicy::{Forced, UnknownMode};
     assert_snapshot!(resolved("", UnknownMode), @r"
     /mode: no mode is named
-        hint: the modes: `foundation_express`, `foundation_local_market`, `foundation_stack`
+        hint: the modes: `content_calendar`, `foundation_express`, `foundation_local_market`, `foundation_stack`, `software_delivery`
     ");
     assert_snapshot!(resolved("../../etc", Forced), @r"
     /mode: `../../etc` cannot be a mode: it does not start with a lower-case letter
-        hint: the modes: `foundation_express`, `foundation_local_market`, `foundation_stack`
+        hint: the modes: `content_calendar`, `foundation_express`, `foundation_local_market`, `foundation_stack`, `software_delivery`
     ");
     assert!(resolved(&"x".repeat(1 << 20), Forced).len() < 2_000);
 }

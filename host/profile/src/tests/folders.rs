@@ -30,9 +30,11 @@ fn listed(library: &Library, tried: &Tried) -> String {
 fn a_profile_of_a_folder_stands_beside_those_that_are_shipped() {
     let tried = Tried::new(profile("  - {key: only, plugin: research, gate: required}\n"));
     assert_snapshot!(listed(&tried.library(), &tried), @r"
+    content_calendar 1.0.0 research,brand-voice,themes,calendar gates=2 shipped
     foundation_express 1.0.0 research,brand-voice,positioning,keywords,foundation-brief gates=1 shipped
     foundation_local_market 1.0.0 research,brand-voice,positioning,keywords,foundation-brief gates=4 shipped
     foundation_stack 1.0.0 research,brand-voice,positioning,keywords,foundation-brief gates=4 shipped
+    software_delivery 1.0.0 product-manager,architect,developer,frontend,tester,reviewer gates=3 shipped
     tried 1 only gates=1 tried.yaml
     ");
 }
@@ -55,9 +57,11 @@ fn a_broken_profile_still_replaces_the_shipped_one() {
     let ask = Ask { mode: "foundation_stack", ..NO_OVERRIDES };
     assert_snapshot!(tried.render(&tried.resolve(&ask)), @"foundation_stack.yaml:1:10: not YAML: unclosed bracket '['");
     assert_snapshot!(listed(&tried.library(), &tried), @r"
+    content_calendar 1.0.0 research,brand-voice,themes,calendar gates=2 shipped
     foundation_express 1.0.0 research,brand-voice,positioning,keywords,foundation-brief gates=1 shipped
     foundation_local_market 1.0.0 research,brand-voice,positioning,keywords,foundation-brief gates=4 shipped
     foundation_stack   gates=0 foundation_stack.yaml foundation_stack.yaml:1:10: not YAML: unclosed bracket '['
+    software_delivery 1.0.0 product-manager,architect,developer,frontend,tester,reviewer gates=3 shipped
     tried 1 only gates=0 tried.yaml
     ");
 }
@@ -72,10 +76,12 @@ fn two_files_with_one_mode_are_both_refused() {
         hint: give one of them another mode
     ");
     assert_snapshot!(listed(&tried.library(), &tried), @r"
+    content_calendar 1.0.0 research,brand-voice,themes,calendar gates=2 shipped
     foundation_express 1.0.0 research,brand-voice,positioning,keywords,foundation-brief gates=1 shipped
     foundation_local_market 1.0.0 research,brand-voice,positioning,keywords,foundation-brief gates=4 shipped
     foundation_stack 9 only gates=0 other.yml other.yml: the mode `foundation_stack` is also that of `tried.yaml`
     foundation_stack 9 only gates=0 tried.yaml tried.yaml: the mode `foundation_stack` is also that of `other.yml`
+    software_delivery 1.0.0 product-manager,architect,developer,frontend,tester,reviewer gates=3 shipped
     ");
 }
 

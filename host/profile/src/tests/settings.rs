@@ -123,3 +123,10 @@ fn settings_have_to_be_a_map() {
     let yaml = profile("  - {key: research, plugin: research, settings: [depth]}\n");
     assert_snapshot!(problems_of(&yaml), @"tried.yaml:4:49: `settings` has to be a map, not a list");
 }
+
+#[test]
+fn settings_that_exclude_each_other_are_named_together() {
+    let schema = r#"{"type":"object","properties":{"a":{},"b":{}},"not":{"required":["a","b"]}}"#;
+    assert_snapshot!(settled(schema, "{a: 1, b: 2}"), @"tried.yaml:6:15: `a`, `b` do not go together");
+    assert_snapshot!(settled(schema, "{b: 2}"), @r#"{"b":2}"#);
+}

@@ -6,7 +6,7 @@ use crate::{Ask, FallbackPolicy, Library, Problems, Resolved, SHIPPED};
 
 fn resolve(mode: &str) -> Result<Resolved, Problems> {
     let ask = Ask { mode, ..NO_OVERRIDES };
-    Library::shipped().resolve(&ask, &FakeCatalog::foundation(), &FakeNames, &FallbackPolicy::Off)
+    Library::shipped().resolve(&ask, &FakeCatalog::shipped(), &FakeNames, &FallbackPolicy::Off)
 }
 
 #[test]
@@ -76,4 +76,43 @@ fn the_plan_is_frozen_with_the_digests_of_its_plugins() {
     for stage in &plan.stages {
         assert_eq!(stage.plugin.digest, digest_of(&stage.plugin.name));
     }
+}
+
+/// The stages with what each makes, and its gate.
+fn chain(mode: &str) -> String {
+    let plan = resolve(mode).unwrap().plan;
+    let line = |stage: &domain::PlannedStage| {
+        let makes: Vec<&str> = stage.makes.iter().map(|made| made.name.as_str()).collect();
+        let gate = if stage.gate.is_some() { " | gate" } else { "" };
+        format!(
+            "{} by {} | needs {} | makes {}{gate}",
+            stage.key,
+            stage.plugin.name,
+            stage.needs.join(" "),
+            makes.join(" ")
+        )
+    };
+    plan.stages.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_crew_of_six_delivers_software_and_a_person_looks_three_times() {
+    assert_snapshot!(chain("software_delivery"), @r"
+    product-manager by product-manager | needs  | makes product-brief.md stories.json | gate
+    architect by prompt | needs product-brief.md | makes architecture.md architecture.json | gate
+    developer by developer | needs stories.json | makes implementation.md implementation.json
+    frontend by developer | needs stories.json | makes frontend.md frontend.json
+    tester by tester | needs stories.json | makes test-plan.md test-plan.json
+    reviewer by reviewer | needs product-brief.md implementation.md | makes review.md review.json | gate
+    ");
+}
+
+#[test]
+fn two_prompt_stages_of_the_content_calendar_make_artifacts_of_their_own() {
+    assert_snapshot!(chain("content_calendar"), @r"
+    research by research | needs  | makes research.md
+    brand-voice by brand-voice | needs research.md | makes brand-voice.md
+    themes by prompt | needs research.md brand-voice.md | makes themes.md themes.json | gate
+    calendar by prompt | needs themes.md brand-voice.md | makes calendar.md calendar.json | gate
+    ");
 }

@@ -41,7 +41,7 @@ stages:
         hint: write `required`, `none` or a map such as `{ question: "…" }`
     tried.yaml:6:25: `memory_mib` is 0, and may be 1 to 512 MiB
     tried.yaml:6:28: `limits` has no `cpu`
-        hint: did you mean `cpu_ms`? it may have: `memory_mib`, `cpu_ms`, `wall_s`, `call_kib`, `log_kib`, `artifacts`, `artifact_kib`, `model_calls`, `stage_tokens`, `stage_usd`
+        hint: did you mean `cpu_ms`? it may have: `memory_mib`, `cpu_ms`, `wall_s`, `call_kib`, `log_kib`, `artifacts`, `artifact_kib`, `model_calls`, `http_requests`, `stage_tokens`, `stage_usd`
     tried.yaml:7:22: no provider `claude`: there are `scripted`, `kimi`
     tried.yaml:7:43: `temperature` has to be a number from 0 to 2
     tried.yaml:8:23: `run_tokens` has to be a whole number (1 to 1000000000 tokens), not -1

@@ -1,9 +1,13 @@
 //! A host that is made up: a catalog with the five stages of the Foundation workflow, and two providers.
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
+use domain::http::HttpGrant;
 use domain::plan::PluginRef;
 use domain::port::{KnownPlugin, PluginCatalog, PluginError, PluginSource};
 use domain::stage::{ArtifactSpec, StageInfo};
+use domain::upload::{Added, NewPlugin, UploadError, UploadedPlugin};
 use domain::{Digest, Json, PlannedStage};
 use serde_json::{Value, json};
 
@@ -106,6 +110,55 @@ impl FakeCatalog {
         Self { plugins }
     }
 
+    /// All shipped plugins, with what the shipped profiles use of them.
+    pub(super) fn shipped() -> Self {
+        let marked = |mark: &str| json!({ "type": "array", "default": [], mark: true });
+        let named = |stem: &str, default: &str| json!({ "default": default, "x-artifact": stem });
+        let prompt = json!({
+            "type": "object",
+            "properties": {
+                "artifact": named("document", ""),
+                "needs": marked("x-needs"),
+                "uses": marked("x-uses"),
+            },
+        });
+        let developer =
+            json!({ "artifact": named("implementation", "implementation"), "discipline": {} });
+        let none = json!({});
+        let more = [
+            plugin_with_schema(
+                "prompt",
+                &[],
+                &[],
+                &["document.md", "document.json"],
+                &prompt.to_string(),
+            ),
+            plugin("product-manager", &[], &[], &["product-brief.md", "stories.json"], &none),
+            plugin(
+                "developer",
+                &["stories.json"],
+                &["architecture.md"],
+                &["implementation.md", "implementation.json"],
+                &developer,
+            ),
+            plugin(
+                "tester",
+                &["stories.json"],
+                &["implementation.md", "frontend.md"],
+                &["test-plan.md", "test-plan.json"],
+                &none,
+            ),
+            plugin(
+                "reviewer",
+                &["product-brief.md", "implementation.md"],
+                &["test-plan.md"],
+                &["review.md", "review.json"],
+                &none,
+            ),
+        ];
+        more.into_iter().fold(Self::foundation(), Self::with)
+    }
+
     pub(super) fn with(mut self, plugin: KnownPlugin) -> Self {
         self.plugins.push(plugin);
         self
@@ -147,6 +200,25 @@ impl PluginCatalog for FakeCatalog {
     fn keep(&self, _: &Digest, _: &[u8]) -> Result<(), PluginError> {
         Ok(())
     }
+
+    fn add(
+        &self,
+        _: &mut (dyn Read + Send),
+        _: &NewPlugin,
+        _: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Added, UploadError> {
+        Err(UploadError::CalledOff)
+    }
+
+    fn uploaded(&self, reference: &PluginRef) -> Result<UploadedPlugin, UploadError> {
+        let asked = reference.to_string();
+        Err(PluginError::Unknown { asked, known: Vec::new() }.into())
+    }
+
+    fn remove(&self, digest: &Digest) -> Result<(), UploadError> {
+        let asked = digest.to_string();
+        Err(PluginError::Unknown { asked, known: Vec::new() }.into())
+    }
 }
 
 pub(super) struct FakeNames;
@@ -171,6 +243,12 @@ impl HostNames for FakeNames {
 
     fn webhooks(&self) -> Vec<&str> {
         vec!["desk"]
+    }
+
+    fn http_hosts(&self) -> &[HttpGrant] {
+        static ALLOWED: LazyLock<Vec<HttpGrant>> =
+            LazyLock::new(|| vec!["*.example.com".parse().unwrap()]);
+        &ALLOWED
     }
 }
 

@@ -50,6 +50,31 @@ const WORLD: &str = r#"
 
 /// A plugin with this name and version, that makes nothing and whose `run` traps. It compiles in no time.
 pub(super) fn plugin(name: &str, version: &str) -> Vec<u8> {
+    encode("nop", &info_data(name, version))
+}
+
+/// The same, which imports nothing.
+pub(super) fn plain_plugin(name: &str, version: &str) -> Vec<u8> {
+    let data = info_data(name, version);
+    let mut core = component(&format!(
+        r#"(module
+            (memory (export "memory") 1)
+            {data}
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 32768))
+            (func (export "stagewright:stage/plugin@1.0.0#describe") (result i32) (i32.const 1024))
+            (func (export "stagewright:stage/plugin@1.0.0#build-prompt") (param i32) (result i32) unreachable)
+            (func (export "stagewright:stage/plugin@1.0.0#run") (param i32) (result i32) unreachable)
+        )"#
+    ));
+    let mut resolve = wit_parser::Resolve::default();
+    let (package, _) =
+        resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
+    let world = resolve.select_world(&[package], Some("stage-plugin")).unwrap();
+    as_component(&mut core, &resolve, world)
+}
+
+/// What `describe` gives back, as data of the memory.
+fn info_data(name: &str, version: &str) -> String {
     // The record `stage-info` at 1024: start and length of each text or list; the texts stand behind it.
     let texts = [name, version, "Made for a test.", "", "", "", "{}"];
     let mut start = 1024 + 8 * texts.len();
@@ -65,7 +90,7 @@ pub(super) fn plugin(name: &str, version: &str) -> Vec<u8> {
         bodies.push_str(text);
         start += text.len();
     }
-    encode("nop", &format!(r#"(data (i32.const 1024) "{record}{bodies}")"#))
+    format!(r#"(data (i32.const 1024) "{record}{bodies}")"#)
 }
 
 /// A plugin without name, whose `describe` does this.
@@ -73,8 +98,28 @@ pub(super) fn plugin_that(describe: &str) -> Vec<u8> {
     encode(describe, "")
 }
 
+/// A plugin with debug information, whose `describe` reads behind the end of its memory, in line 3 of `reader.wat`. It
+/// imports nothing.
+pub(super) fn plugin_out_of_bounds() -> Vec<u8> {
+    let text = r#"(module (memory (export "memory") 1) (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 32768)) (func (export "stagewright:stage/plugin@1.0.0#build-prompt") (param i32) (result i32) unreachable) (func (export "stagewright:stage/plugin@1.0.0#run") (param i32) (result i32) unreachable) (func (export "stagewright:stage/plugin@1.0.0#describe") (result i32) (call $read_behind_the_end))
+        (func $read_behind_the_end (result i32)
+            (i32.load (i32.const -4))))"#;
+    let mut parser = wat::Parser::new();
+    parser.generate_dwarf(wat::GenerateDwarf::Lines);
+    let mut core = parser.parse_str(Some("reader.wat".as_ref()), text).unwrap();
+    let mut resolve = wit_parser::Resolve::default();
+    let (package, _) =
+        resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
+    let world = resolve.select_world(&[package], Some("stage-plugin")).unwrap();
+    as_component(&mut core, &resolve, world)
+}
+
 fn encode(describe: &str, data: &str) -> Vec<u8> {
-    let mut core = component(&format!(
+    with_world(component(&core_text(describe, data)))
+}
+
+fn core_text(describe: &str, data: &str) -> String {
+    format!(
         r#"(module
             (import "wasi:io/poll@0.2.3" "poll" (func $poll (param i32 i32 i32)))
             (import "wasi:sockets/instance-network@0.2.3" "instance-network" (func $network (result i32)))
@@ -89,13 +134,24 @@ fn encode(describe: &str, data: &str) -> Vec<u8> {
             (func (export "stagewright:stage/plugin@1.0.0#build-prompt") (param i32) (result i32) unreachable)
             (func (export "stagewright:stage/plugin@1.0.0#run") (param i32) (result i32) unreachable)
         )"#
-    ));
+    )
+}
+
+fn with_world(mut core: Vec<u8>) -> Vec<u8> {
     let mut resolve = wit_parser::Resolve::default();
     resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
     let package = resolve.push_str("test.wit", WORLD).unwrap();
     let world = resolve.select_world(&[package], Some("other-language")).unwrap();
+    as_component(&mut core, &resolve, world)
+}
+
+fn as_component(
+    core: &mut Vec<u8>,
+    resolve: &wit_parser::Resolve,
+    world: wit_parser::WorldId,
+) -> Vec<u8> {
     let encoding = wit_component::StringEncoding::UTF8;
-    wit_component::embed_component_metadata(&mut core, &resolve, world, encoding).unwrap();
+    wit_component::embed_component_metadata(core, resolve, world, encoding).unwrap();
     let mut encoder = wit_component::ComponentEncoder::default();
-    encoder.module(&core).unwrap().validate(true).encode().unwrap()
+    encoder.module(core).unwrap().validate(true).encode().unwrap()
 }

@@ -6,6 +6,15 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plugin {
+    #[command(flatten)]
+    OnFiles(PluginFiles),
+    /// Take an attempt out of a run, as one file that can be replayed anywhere.
+    Record(Record),
+}
+
+/// What needs no run, but files of the author's.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginFiles {
     /// Begin a plugin: a folder that builds and passes its test.
     New(New),
     /// Build a component with the language's own tool.
@@ -16,8 +25,6 @@ pub(crate) enum Plugin {
     Run(RunPlugin),
     /// Run a plugin's fixtures and compare what comes out.
     Test(Test),
-    /// Take an attempt out of a run, as one file that can be replayed anywhere.
-    Record(Record),
     /// Do a recorded attempt again, and name the first difference.
     Replay(Replay),
 }

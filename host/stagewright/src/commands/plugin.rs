@@ -7,7 +7,7 @@ mod replay;
 mod run;
 mod test;
 
-use crate::args::Plugin;
+use crate::args::PluginFiles;
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::output::Output;
@@ -18,15 +18,14 @@ pub(super) use record::record;
 pub(super) async fn perform(
     config: &Config,
     output: &Output,
-    command: Plugin,
+    command: PluginFiles,
 ) -> Result<Exit, Error> {
     match command {
-        Plugin::New(asked) => new::new(output, asked),
-        Plugin::Build(asked) => build::build(output, &asked),
-        Plugin::Check(asked) => check::check(config, output, &asked).await,
-        Plugin::Run(asked) => run::run(config, output, &asked).await,
-        Plugin::Test(asked) => test::test(config, output, &asked).await,
-        Plugin::Replay(asked) => replay::replay(config, output, &asked).await,
-        Plugin::Record(_) => unreachable!("a recording is taken from a run"),
+        PluginFiles::New(asked) => new::new(output, asked),
+        PluginFiles::Build(asked) => build::build(output, &asked),
+        PluginFiles::Check(asked) => check::check(config, output, &asked).await,
+        PluginFiles::Run(asked) => run::run(config, output, &asked).await,
+        PluginFiles::Test(asked) => test::test(config, output, &asked).await,
+        PluginFiles::Replay(asked) => replay::replay(config, output, &asked).await,
     }
 }

@@ -1,10 +1,16 @@
-//! `plugins`: see the plugins that stages can be done with.
+//! `plugins`: see the plugins that stages can be done with, add some and remove them.
+mod add;
+mod remove;
+
 use control_api::dto::PluginDto;
 
 use crate::error::{Error, Exit};
 use crate::output::clean;
 use crate::render;
 use crate::session::Session;
+
+pub(super) use self::add::add;
+pub(super) use self::remove::remove;
 
 pub(super) async fn list(session: &Session<'_>) -> Result<Exit, Error> {
     let plugins = session.client.plugins().await?;
@@ -32,9 +38,23 @@ fn row(plugin: &PluginDto) -> Vec<String> {
         plugin.version.clone(),
         short(&plugin.digest).to_owned(),
         render::size(plugin.size_bytes),
-        plugin.path.clone().unwrap_or_else(|| plugin.source.clone()),
+        source(plugin),
         plugin.summary.clone(),
     ]
+}
+
+/// Where it comes from. The file of an upload is the host's own business.
+fn source(plugin: &PluginDto) -> String {
+    let file = plugin.path.clone().filter(|_| plugin.uploaded_at.is_none());
+    file.unwrap_or_else(|| plugin.source.clone())
+}
+
+fn uploaded(plugin: &PluginDto) -> Option<String> {
+    let at = plugin.uploaded_at.as_deref()?;
+    Some(match &plugin.uploaded_by {
+        Some(actor) => format!("{at} by {actor}"),
+        None => at.to_owned(),
+    })
 }
 
 /// The beginning of a digest: enough to tell plugins apart by eye.
@@ -50,17 +70,19 @@ pub(super) async fn show(session: &Session<'_>, plugin: &str) -> Result<Exit, Er
         return Ok(Exit::Done);
     }
     let makes: Vec<&str> = plugin.makes.iter().map(|artifact| artifact.name.as_str()).collect();
-    let facts = [
+    let mut facts = vec![
         ("plugin", format!("{}@{}", plugin.name, plugin.version)),
         ("summary", render::unbroken(&plugin.summary)),
         ("digest", plugin.digest.clone()),
-        ("source", plugin.path.clone().unwrap_or_else(|| plugin.source.clone())),
+        ("source", source(&plugin)),
         ("size", render::size(plugin.size_bytes)),
         ("contract", plugin.contract_version.clone()),
         ("needs", plugin.needs.join(", ")),
         ("uses", plugin.uses.join(", ")),
         ("makes", makes.join(", ")),
     ];
+    facts.extend(uploaded(&plugin).map(|said| ("uploaded", said)));
+    facts.push(("profiles", plugin.profiles.join(", ")));
     let paint = session.output.paint();
     let line = |text: &str| session.output.line(text);
     line(&render::pairs(&facts, paint));

@@ -5,7 +5,7 @@ use control_api::dto::{CommandRequest, CommandedDto, RetryRequest};
 
 pub(super) use self::show::say_request;
 use super::run::gates;
-use super::{calls, export, import, prune};
+use super::{calls, export, import, prune, requests};
 use crate::args::{Cancel, Continue, OneRun, Page, Retry, Runs, RunsList, Watch};
 use crate::client::RunCommand;
 use crate::error::{Error, Exit};
@@ -52,6 +52,7 @@ pub(super) async fn perform(session: &Session<'_>, command: Runs) -> Result<Exit
             let run = OneRun { run: asked.run_or_call };
             show::calls_of(session, &run_id(session, &run).await?).await
         }
+        Runs::Requests(run) => requests::of_run(session, &run_id(session, &run).await?).await,
         Runs::Prune(asked) => prune::prune(session, asked).await,
         Runs::Export(asked) => export::export(session, asked).await,
         Runs::Import(asked) => import::import(session, asked).await,

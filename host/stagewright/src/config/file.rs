@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::grants::SaidGrants;
+use super::registries::SaidRegistries;
 use super::retention::SaidRetention;
 use super::said::{
     SaidBudgets, SaidCache, SaidProvider, SaidRecords, SaidTelemetry, SaidWebhook, is_unsaid,
@@ -68,6 +70,11 @@ pub(super) struct SaidFile {
     retention: Option<SaidRetention>,
     #[serde(skip_serializing_if = "Option::is_none")]
     telemetry: Option<SaidTelemetry>,
+    /// What stages may reach, if a profile grants it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grants: Option<SaidGrants>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registries: Option<SaidRegistries>,
 }
 
 /// Reads the file; `None` if there is none. What is wrong with it is told with the path as it was `shown`.

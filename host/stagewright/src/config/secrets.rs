@@ -1,6 +1,7 @@
 //! Which secrets there are a use for, and what each that is kept in the vault is used for. Names only.
 use super::Merged;
 use super::layers::Layers;
+use super::registries;
 use super::said::{SaidAddress, SaidWebhook};
 use super::variables::{Reading, VARIABLES};
 
@@ -33,7 +34,11 @@ pub(super) fn use_of(layers: &Layers, merged: &Merged, name: &str) -> SecretUse 
     });
     SecretUse {
         name: name.to_owned(),
-        used_for: variables.chain(providers).chain(webhooks).collect(),
+        used_for: variables
+            .chain(providers)
+            .chain(webhooks)
+            .chain(registries::uses_of(merged, name))
+            .collect(),
         overridden_by: layers.layer_over_vault(name),
     }
 }

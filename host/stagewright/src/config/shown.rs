@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::layers::{self, Layers};
 use super::said::{SaidBudgets, SaidProvider};
-use super::{Merged, Setting, people, providers};
+use super::{Merged, Setting, grants, people, providers, registries};
 
 pub(super) fn settings(
     layers: &Layers,
@@ -23,6 +23,8 @@ pub(super) fn settings(
     all.extend(shown.costs(merged));
     all.extend(shown.retention(merged));
     all.extend(shown.telemetry(merged));
+    all.extend(registries::shown(layers, merged));
+    all.extend(grants::shown(layers, &merged.grants));
     all
 }
 

@@ -169,7 +169,7 @@ fn what_cannot_be_used_is_told_with_its_place_and_never_with_a_key() {
     let said = said.join("\n--\n");
     assert!(!said.contains(planted), "{said}");
     assert_snapshot!(said, @r"
-    stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, shutdown_s, profile_dirs, allowed_hosts, allowed_origins, actor_header, groups, webhooks, providers, prices, cache, budgets, records, retention, telemetry
+    stagewright.yaml:2:1: unknown field `prot`, expected one of data_dir, host, port, token, provider, fallback, log, log_format, model_call_s, attempts, shutdown_s, profile_dirs, allowed_hosts, allowed_origins, actor_header, groups, webhooks, providers, prices, cache, budgets, records, retention, telemetry, grants, registries
     hint: correct it there, then try again
     --
     stagewright.yaml:3:5: unknown field `keey`, expected one of kind, base_url, key, key_env, model, headers, models, limits, breaker, connect_s, first_token_s, idle_s, call_s, tries

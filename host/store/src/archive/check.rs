@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 
+use domain::http::HttpErrorKind;
 use domain::run::{Event, Run, Status};
 use domain::{CallId, Digest, RunId, StageKey};
 use rusqlite::Connection;
@@ -12,13 +13,16 @@ use rusqlite::Connection;
 use super::entries::{BODY_BYTES_MAX, Kind, LINE_BYTES_MAX, MANIFEST_BYTES_MAX};
 use super::insert::{self, Counting, parsed};
 use super::pack::{Entry, PLUGIN_BYTES_MAX};
-use super::record::{AttemptColumns, CallLine};
+use super::record::{AttemptColumns, CallLine, HttpLine};
 use super::{
     ATTEMPTS, ArchiveError, CALLS, CheckedArchive, EVENTS, Entries, FORMAT, FORMAT_VERSION,
-    MANIFEST, Manifest, body_entry, detail_of, expect_format,
+    HTTP_REQUESTS, MANIFEST, Manifest, body_entry, detail_of, expect_format,
 };
 use crate::calls::{CallStatus, TextsKept};
-use crate::{AnswerSource, Error, attempts, calls, database, digest_of, prune, record, replay};
+use crate::{
+    AnswerSource, Error, HttpRequestStatus, attempts, calls, database, digest_of, prune, record,
+    replay,
+};
 
 /// Most bytes of the rows of a run, texts excepted: they are in memory while they are checked, and a few MiB of zeros in
 /// an archive can be gigabytes of rows.
@@ -53,6 +57,7 @@ struct Check {
     log: Vec<Event>,
     attempt_count: u64,
     call_count: u64,
+    http_request_count: u64,
     bodies: BTreeSet<Digest>,
     plugins: BTreeSet<Digest>,
 }
@@ -67,6 +72,7 @@ impl Check {
             log: Vec::new(),
             attempt_count: 0,
             call_count: 0,
+            http_request_count: 0,
             bodies: BTreeSet::new(),
             plugins: BTreeSet::new(),
         }
@@ -80,6 +86,7 @@ impl Check {
             Kind::Events => self.events(entry),
             Kind::Attempts => self.attempts(entry),
             Kind::Calls => self.calls(entry),
+            Kind::HttpRequests => self.http_requests(entry),
             Kind::Body(digest) => {
                 let text = entry.text(BODY_BYTES_MAX)?;
                 expect_digest(entry.name(), text.as_bytes(), digest)?;
@@ -97,7 +104,8 @@ impl Check {
         outcome
     }
 
-    /// The manifest, the log, attempts and calls come once each and in this order; texts and components behind them.
+    /// The manifest, the log, attempts and calls come once each and in this order, HTTP requests where there are any;
+    /// texts and components behind them.
     fn expect_order(&self, kind: &Kind, name: &str) -> Result<(), ArchiveError> {
         let is_next = match &self.last {
             None => kind.place() == 0,
@@ -176,6 +184,23 @@ impl Check {
         })
     }
 
+    fn http_requests(&mut self, entry: &mut Entry<'_>) -> Result<(), ArchiveError> {
+        let run = self.run().clone();
+        let (scratch, count) = (&self.scratch, &mut self.http_request_count);
+        let bytes_max = self.rows_bytes_max;
+        entry.lines(LINE_BYTES_MAX, |number, line| {
+            let mut line: HttpLine = parsed(HTTP_REQUESTS, number, line)?;
+            expect_readable_http(&line).map_err(|detail| {
+                ArchiveError::bad(HTTP_REQUESTS, format!("line {number}: {detail}"))
+            })?;
+            *count += 1;
+            // What is only checked needs no texts.
+            (line.request, line.answer) = (None, None);
+            insert::http_request(scratch, &run, &line)
+                .map_err(|error| at_fault(HTTP_REQUESTS, number, bytes_max, error))
+        })
+    }
+
     fn done(self, file: File) -> Result<CheckedArchive, ArchiveError> {
         let Some((manifest, run)) = &self.manifest else {
             return Err(ArchiveError::bad(MANIFEST, "it is missing"));
@@ -208,6 +233,7 @@ impl Check {
             (EVENTS, self.log.len() as u64, manifest.event_count),
             (ATTEMPTS, self.attempt_count, manifest.attempt_count),
             (CALLS, self.call_count, manifest.call_count),
+            (HTTP_REQUESTS, self.http_request_count, manifest.http_request_count),
             ("bodies/", self.bodies.len() as u64, manifest.body_count),
             ("plugins/", self.plugins.len() as u64, manifest.plugins.len() as u64),
         ];
@@ -275,4 +301,42 @@ fn expect_readable(line: &CallLine) -> Result<(), String> {
     line.request.as_deref().map(record::decode_request).transpose().map_err(detail_of)?;
     line.answer.as_deref().map(record::decode_completion).transpose().map_err(detail_of)?;
     Ok(())
+}
+
+/// Whether everything that is read back from an HTTP request can be understood, and what a replay needs is there.
+fn expect_readable_http(line: &HttpLine) -> Result<(), String> {
+    let sent = &line.sent;
+    let status = HttpRequestStatus::from_word(&sent.status);
+    let known = [
+        ("status", status.is_some(), &sent.status),
+        ("texts", TextsKept::from_word(&sent.texts).is_some(), &sent.texts),
+        ("stage_key", sent.stage_key.parse::<StageKey>().is_ok(), &sent.stage_key),
+        ("request_digest", sent.request_digest.parse::<Digest>().is_ok(), &sent.request_digest),
+    ];
+    if let Some((column, _, found)) = known.iter().find(|(_, is_known, _)| !is_known) {
+        return Err(format!("`{column}` cannot be `{found}`"));
+    }
+    if let Some(code) =
+        sent.error_code.as_deref().filter(|code| HttpErrorKind::from_code(code).is_none())
+    {
+        return Err(format!("`error_code` cannot be `{code}`"));
+    }
+    let in_range = |number: i64| u32::try_from(number).is_ok();
+    let numbers = [sent.tries, sent.request_bytes, sent.answer_bytes.unwrap_or(0)];
+    let is_status = sent.answer_status.is_none_or(|status| (100..=599).contains(&status));
+    if !is_status || !in_range(sent.tries) || numbers.iter().any(|number| *number < 0) {
+        return Err("a number is out of its range".to_owned());
+    }
+    line.answer.as_deref().map(record::decode_http_response).transpose().map_err(detail_of)?;
+    line.request.as_deref().map(record::decode_http_text).transpose().map_err(detail_of)?;
+    let is_whole = match status {
+        Some(HttpRequestStatus::Answered) => {
+            sent.answer_status.is_some() && (line.answer.is_some() || sent.texts == "off")
+        }
+        Some(HttpRequestStatus::Failed) => {
+            sent.error_code.is_some() && sent.error_message.is_some()
+        }
+        Some(HttpRequestStatus::Open | HttpRequestStatus::Canceled) | None => true,
+    };
+    if is_whole { Ok(()) } else { Err("its outcome is missing".to_owned()) }
 }

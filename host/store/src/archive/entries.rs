@@ -3,7 +3,8 @@ use domain::Digest;
 
 use super::pack::Entry;
 use super::{
-    ATTEMPTS, ArchiveError, BODIES, CALLS, EVENTS, MANIFEST, PLUGIN_SUFFIX, PLUGINS, digest_in,
+    ATTEMPTS, ArchiveError, BODIES, CALLS, EVENTS, HTTP_REQUESTS, MANIFEST, PLUGIN_SUFFIX, PLUGINS,
+    digest_in,
 };
 use crate::database::DATABASE_FILE;
 
@@ -21,6 +22,7 @@ pub(super) enum Kind {
     Events,
     Attempts,
     Calls,
+    HttpRequests,
     Body(Digest),
     Plugin(Digest),
 }
@@ -33,6 +35,7 @@ impl Kind {
             EVENTS => Ok(Kind::Events),
             ATTEMPTS => Ok(Kind::Attempts),
             CALLS => Ok(Kind::Calls),
+            HTTP_REQUESTS => Ok(Kind::HttpRequests),
             DATABASE_FILE => {
                 Err(ArchiveError::bad(name, "a backup has it, and an archive of a run has not"))
             }
@@ -56,13 +59,14 @@ impl Kind {
             Kind::Events => 1,
             Kind::Attempts => 2,
             Kind::Calls => 3,
-            Kind::Body(_) => 4,
-            Kind::Plugin(_) => 5,
+            Kind::HttpRequests => 4,
+            Kind::Body(_) => 5,
+            Kind::Plugin(_) => 6,
         }
     }
 
-    /// Whether there is exactly one.
+    /// Whether there is no more than one.
     pub(super) fn is_single(&self) -> bool {
-        self.place() <= 3
+        self.place() <= 4
     }
 }

@@ -4,7 +4,7 @@ use domain::{RunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::entries::{BODY_BYTES_MAX, Kind, LINE_BYTES_MAX};
-use super::record::{AttemptColumns, CallLine, EventLine};
+use super::record::{AttemptColumns, CallLine, EventLine, HttpLine};
 use super::{ArchiveError, CALLS, CheckedArchive, EVENTS, Entries, detail_of};
 use crate::events::Encoded;
 use crate::project::{Entry, project};
@@ -16,6 +16,9 @@ const WAS_REMOVED: &str = "DELETE FROM pruned_runs WHERE run_id = ?1";
 const HAS_CALL: &str = "SELECT 1 FROM llm_calls WHERE call_id = ?1";
 const INSERT_REQUEST: &str = "INSERT INTO llm_requests (seq, request) VALUES (?1, ?2)";
 const INSERT_ANSWER: &str = "INSERT INTO llm_answers (seq, answer) VALUES (?1, ?2)";
+
+const INSERT_HTTP_REQUEST: &str = "INSERT INTO http_request_texts (seq, request) VALUES (?1, ?2)";
+const INSERT_HTTP_ANSWER: &str = "INSERT INTO http_answer_texts (seq, answer) VALUES (?1, ?2)";
 
 /// What a database has that a run's rows are put into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +62,12 @@ pub(crate) fn insert(
             let name = entry.name().to_owned();
             entry.lines(LINE_BYTES_MAX, |number, line| {
                 call(db, run, &parsed(&name, number, line)?, counting)
+            })
+        }
+        Kind::HttpRequests => {
+            let name = entry.name().to_owned();
+            entry.lines(LINE_BYTES_MAX, |number, line| {
+                http_request(db, run, &parsed(&name, number, line)?)
             })
         }
         Kind::Body(digest) => {
@@ -182,6 +191,25 @@ fn insert_call(
     }
     if let Some(answer) = &line.answer {
         db.prepare_cached(INSERT_ANSWER)?.execute(params![seq, answer])?;
+    }
+    Ok(())
+}
+
+pub(super) fn http_request(
+    db: &Connection,
+    run: &RunId,
+    line: &HttpLine,
+) -> Result<(), ArchiveError> {
+    Ok(insert_http_request(db, run, line)?)
+}
+
+fn insert_http_request(db: &Connection, run: &RunId, line: &HttpLine) -> Result<(), Error> {
+    let seq = line.sent.insert(db, run.as_str())?;
+    if let Some(request) = &line.request {
+        db.prepare_cached(INSERT_HTTP_REQUEST)?.execute(params![seq, request])?;
+    }
+    if let Some(answer) = &line.answer {
+        db.prepare_cached(INSERT_HTTP_ANSWER)?.execute(params![seq, answer])?;
     }
     Ok(())
 }

@@ -98,6 +98,28 @@ columns! {
 }
 
 columns! {
+    /// An HTTP request of a stage.
+    HttpColumns, "http_requests" under (run_id: &str):
+    stage_key: String,
+    attempt: u32,
+    ordinal: u32,
+    status: String,
+    method: String,
+    url: String,
+    request_digest: String,
+    request_bytes: i64,
+    tries: i64,
+    asked_at: i64,
+    started_at: i64,
+    ended_at: Option<i64>,
+    answer_status: Option<i64>,
+    answer_bytes: Option<i64>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+    texts: String,
+}
+
+columns! {
     /// What an attempt logged and used up.
     AttemptColumns, "attempts" under (run_id: &str):
     stage_key: String,
@@ -116,6 +138,14 @@ pub(super) struct EventLine {
     pub(super) version: u64,
     pub(super) at: i64,
     pub(super) event: String,
+}
+
+/// An HTTP request with its texts, which are JSON as well.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct HttpLine {
+    pub(super) sent: HttpColumns,
+    pub(super) request: Option<String>,
+    pub(super) answer: Option<String>,
 }
 
 /// A call with its texts, which are JSON as well.

@@ -10,10 +10,12 @@ use domain::{Digest, RunId, Timestamp};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
-use super::record::{AttemptColumns, BeforeColumns, CallColumns, CallLine, EventLine};
+use super::record::{
+    AttemptColumns, BeforeColumns, CallColumns, CallLine, EventLine, HttpColumns, HttpLine,
+};
 use super::{
-    ATTEMPTS, ArchiveError, CALLS, EVENTS, FORMAT, FORMAT_VERSION, MANIFEST, Manifest, Packing,
-    body_entry, plugin_entry,
+    ATTEMPTS, ArchiveError, CALLS, EVENTS, FORMAT, FORMAT_VERSION, HTTP_REQUESTS, MANIFEST,
+    Manifest, Packing, body_entry, plugin_entry,
 };
 use crate::{Error, artifacts, events, prune, record, runs, spool};
 
@@ -23,8 +25,15 @@ const ALL_CALLS: &str = "SELECT c.*, q.request, a.answer FROM llm_calls c
     LEFT JOIN llm_requests q ON q.seq = c.seq
     LEFT JOIN llm_answers a ON a.seq = c.seq
     WHERE c.run_id = ?1 ORDER BY c.seq";
+const ALL_HTTP_REQUESTS: &str = "SELECT h.*, q.request, a.answer FROM http_requests h
+    LEFT JOIN http_request_texts q ON q.seq = h.seq
+    LEFT JOIN http_answer_texts a ON a.seq = h.seq
+    WHERE h.run_id = ?1 ORDER BY +h.seq";
 const BEFORE: &str = "SELECT * FROM llm_calls_before
     WHERE run_id = ?1 AND call_seq = ?2 ORDER BY before_seq";
+
+/// The version of the format in which a run without HTTP requests is written.
+const VERSION_WITHOUT_HTTP: u32 = 1;
 
 /// Writes the archive of a run, which is as of one moment; `None` if there is no such run. Components come from the
 /// catalog.
@@ -59,15 +68,17 @@ pub(crate) fn write(
     let events = lines.done()?;
     let attempts = attempts(&db, data_dir, run)?;
     let calls = calls(&db, data_dir, run)?;
+    let requests = http_requests(&db, data_dir, run)?;
     let manifest = Manifest {
         format: FORMAT.to_owned(),
-        version: FORMAT_VERSION,
+        version: if requests.1 == 0 { VERSION_WITHOUT_HTTP } else { FORMAT_VERSION },
         run_id: run.to_string(),
         status: row.status.as_str().to_owned(),
         exported_at: at.as_unix_ms(),
         event_count: events.1,
         attempt_count: attempts.1,
         call_count: calls.1,
+        http_request_count: requests.1,
         body_count: bodies.len() as u64,
         plugins: plugins.iter().map(ToString::to_string).collect(),
     };
@@ -76,6 +87,9 @@ pub(crate) fn write(
     packing.add_file(EVENTS, events.0)?;
     packing.add_file(ATTEMPTS, attempts.0)?;
     packing.add_file(CALLS, calls.0)?;
+    if requests.1 > 0 {
+        packing.add_file(HTTP_REQUESTS, requests.0)?;
+    }
     for digest in bodies {
         packing.add_bytes(&body_entry(digest), artifacts::body(&db, digest)?.as_bytes())?;
     }
@@ -123,6 +137,24 @@ fn calls(db: &Connection, data_dir: &Path, run: &RunId) -> Result<(File, u64), A
             request: row.get("request").map_err(Error::from)?,
             answer: row.get("answer").map_err(Error::from)?,
             before: used,
+        })?;
+    }
+    lines.done()
+}
+
+fn http_requests(
+    db: &Connection,
+    data_dir: &Path,
+    run: &RunId,
+) -> Result<(File, u64), ArchiveError> {
+    let mut lines = Lines::open(data_dir)?;
+    let mut statement = db.prepare(ALL_HTTP_REQUESTS).map_err(Error::from)?;
+    let mut rows = statement.query([run.as_str()]).map_err(Error::from)?;
+    while let Some(row) = rows.next().map_err(Error::from)? {
+        lines.add(&HttpLine {
+            sent: HttpColumns::read(row).map_err(Error::from)?,
+            request: row.get("request").map_err(Error::from)?,
+            answer: row.get("answer").map_err(Error::from)?,
         })?;
     }
     lines.done()

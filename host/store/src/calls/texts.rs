@@ -95,7 +95,13 @@ pub(super) fn written(
     }
 }
 
-fn has_ended(db: &Connection, run: &RunId, stage: &StageKey, attempt: u32) -> Result<bool, Error> {
+/// Whether an attempt has ended, so that it is not replayed any more.
+pub(crate) fn has_ended(
+    db: &Connection,
+    run: &RunId,
+    stage: &StageKey,
+    attempt: u32,
+) -> Result<bool, Error> {
     let mut statement = db.prepare_cached(HAS_NOT_ENDED)?;
     Ok(!statement.exists(params![run.as_str(), stage.as_str(), attempt])?)
 }

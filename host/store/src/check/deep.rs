@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{FINDING_COUNT_MAX, FULL_CHECK, Finding, Part, structure, versions};
 use crate::column::parsed;
-use crate::{Error, calls, database, digest_of, replay};
+use crate::{Error, calls, database, digest_of, http_requests, replay};
 
 /// Texts that are read at once: a reader that stays in one place of the log for long keeps the log from being emptied.
 const TEXTS_AT_ONCE: usize = 256;
@@ -34,6 +34,11 @@ pub(super) fn look(db: &Connection, is_called_off: &AtomicBool) -> Result<Vec<Fi
     if goes_on(&findings) {
         let detail = calls::usage_days_as_journal(db)?.err();
         findings.extend(detail.map(|detail| Finding { part: Part::Usage, detail }));
+    }
+    if goes_on(&findings) {
+        let unsound = http_requests::unsound(db, FINDING_COUNT_MAX)?;
+        let about = |(run, detail)| Finding { part: Part::Run(run), detail };
+        findings.extend(unsound.into_iter().map(about));
     }
     findings.truncate(FINDING_COUNT_MAX);
     Ok(findings)

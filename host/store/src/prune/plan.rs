@@ -65,7 +65,11 @@ const SIZE: &str = "SELECT
     + (SELECT CAST(TOTAL(octet_length(q.request)) AS INTEGER)
         FROM llm_calls c JOIN llm_requests q ON q.seq = c.seq WHERE c.run_id = ?1)
     + (SELECT CAST(TOTAL(octet_length(a.answer)) AS INTEGER)
-        FROM llm_calls c JOIN llm_answers a ON a.seq = c.seq WHERE c.run_id = ?1)";
+        FROM llm_calls c JOIN llm_answers a ON a.seq = c.seq WHERE c.run_id = ?1)
+    + (SELECT CAST(TOTAL(octet_length(q.request)) AS INTEGER)
+        FROM http_requests h JOIN http_request_texts q ON q.seq = h.seq WHERE h.run_id = ?1)
+    + (SELECT CAST(TOTAL(octet_length(a.answer)) AS INTEGER)
+        FROM http_requests h JOIN http_answer_texts a ON a.seq = h.seq WHERE h.run_id = ?1)";
 
 impl KeepRule {
     /// Whether the rule lets any run go.

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use domain::plan::{
-    Caching, Fallback, Gate, ModelAlternative, ModelChoice, OnBudgetExceeded, PinnedPlugin,
+    Caching, Fallback, Gate, Grants, ModelAlternative, ModelChoice, OnBudgetExceeded, PinnedPlugin,
 };
 use domain::stage::{ArtifactSpec, Skill};
 use domain::{Limits, Plan, PlannedStage};
@@ -49,6 +49,13 @@ struct StageRecord {
     retry: RetryRecord,
     limits: LimitsRecord,
     model: ModelChoiceRecord,
+    #[serde(default, skip_serializing_if = "GrantsRecord::is_none")]
+    grants: GrantsRecord,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct GrantsRecord {
+    http: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,6 +88,8 @@ struct LimitsRecord {
     artifact_count_max: u32,
     artifact_bytes_max: u64,
     model_call_count_max: u32,
+    #[serde(default = "requests_unsaid", skip_serializing_if = "is_requests_unsaid")]
+    http_request_count_max: u32,
     stage_token_count_max: Option<u64>,
     stage_cost_nano_usd_max: Option<u64>,
 }
@@ -197,6 +206,7 @@ impl From<&PlannedStage> for StageRecord {
             retry: RetryRecord::from(&stage.retry),
             limits: LimitsRecord::from(&stage.limits),
             model: ModelChoiceRecord::from(&stage.model),
+            grants: GrantsRecord::from(&stage.grants),
         }
     }
 }
@@ -228,7 +238,38 @@ impl TryFrom<StageRecord> for PlannedStage {
             retry: record.retry.into(),
             limits: record.limits.into(),
             model: record.model.into(),
+            grants: record.grants.try_into()?,
         })
+    }
+}
+
+/// Requests of an attempt in plans that do not say it. Never changed: it is what those plans mean.
+const fn requests_unsaid() -> u32 {
+    16
+}
+
+fn is_requests_unsaid(count: &u32) -> bool {
+    *count == requests_unsaid()
+}
+
+impl GrantsRecord {
+    fn is_none(&self) -> bool {
+        self.http.is_empty()
+    }
+}
+
+impl From<&Grants> for GrantsRecord {
+    fn from(grants: &Grants) -> Self {
+        Self { http: grants.http.iter().map(ToString::to_string).collect() }
+    }
+}
+
+impl TryFrom<GrantsRecord> for Grants {
+    type Error = Unreadable;
+
+    fn try_from(record: GrantsRecord) -> Result<Self, Unreadable> {
+        let http = record.http.iter().map(|host| parsed("host", host));
+        Ok(Self { http: http.collect::<Result<_, _>>()? })
     }
 }
 
@@ -247,6 +288,7 @@ impl From<&Limits> for LimitsRecord {
             artifact_count_max: limits.artifact_count_max,
             artifact_bytes_max: limits.artifact_bytes_max,
             model_call_count_max: limits.model_call_count_max,
+            http_request_count_max: limits.http_request_count_max,
             stage_token_count_max: limits.stage_token_count_max,
             stage_cost_nano_usd_max: limits.stage_cost_nano_usd_max,
         }
@@ -264,6 +306,7 @@ impl From<LimitsRecord> for Limits {
             artifact_count_max: record.artifact_count_max,
             artifact_bytes_max: record.artifact_bytes_max,
             model_call_count_max: record.model_call_count_max,
+            http_request_count_max: record.http_request_count_max,
             stage_token_count_max: record.stage_token_count_max,
             stage_cost_nano_usd_max: record.stage_cost_nano_usd_max,
         }

@@ -1,10 +1,12 @@
 //! Runs that go, runs that travel, and copies of a whole folder.
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::Read;
 
 use domain::plan::PluginRef;
 use domain::port::{KnownPlugin, PluginCatalog, PluginError};
 use domain::run::{Command, Run, Verdict};
+use domain::upload::{Added, NewPlugin, UploadError, UploadedPlugin};
 use domain::{Digest, RunId};
 
 use super::scene::{self, Scene, at, run_id};
@@ -40,13 +42,33 @@ impl PluginCatalog for Names {
     fn keep(&self, _: &Digest, _: &[u8]) -> Result<(), PluginError> {
         Ok(())
     }
+
+    fn add(
+        &self,
+        _: &mut (dyn Read + Send),
+        _: &NewPlugin,
+        _: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Added, UploadError> {
+        Err(UploadError::CalledOff)
+    }
+
+    fn uploaded(&self, reference: &PluginRef) -> Result<UploadedPlugin, UploadError> {
+        let asked = reference.to_string();
+        Err(PluginError::Unknown { asked, known: Vec::new() }.into())
+    }
+
+    fn remove(&self, digest: &Digest) -> Result<(), UploadError> {
+        let asked = digest.to_string();
+        Err(PluginError::Unknown { asked, known: Vec::new() }.into())
+    }
 }
 
 /// Numbers that say only where a row is, and what is written beside it.
 const PLACES: [&str; 4] = ["seq", "before_seq", "call_seq", "files_version"];
 /// Tables in which a run has rows.
-const OF_RUN: [&str; 13] = [
+const OF_RUN: [&str; 14] = [
     "events",
+    "http_requests",
     "llm_calls",
     "llm_calls_before",
     "attempts",
@@ -374,7 +396,7 @@ async fn what_is_wrong_with_an_archive_is_named_by_its_entry() {
         }))
     };
     let said = [
-        with("manifest.json", r#""version":1"#, r#""version":2"#),
+        with("manifest.json", r#""version":1"#, r#""version":3"#),
         with("manifest.json", "stagewright-run", "something-else"),
         with("manifest.json", r#""event_count":4"#, r#""event_count":5"#),
         with("events.jsonl", r#"{"version":2"#, r#"{"version":7"#),
@@ -397,7 +419,7 @@ async fn what_is_wrong_with_an_archive_is_named_by_its_entry() {
     }
     let shown = said[..6].iter().map(|said| said.split(", expected").next().unwrap());
     insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @r"
-    manifest.json: the format has version 2, and this program reads 1 to 1
+    manifest.json: the format has version 3, and this program reads 1 to 2
     manifest.json: it is a `something-else`, and not a `stagewright-run`
     events.jsonl: there are 4, and the manifest tells of 5
     events.jsonl: line 2: it is event 7, and not 2

@@ -4,7 +4,7 @@ use domain::run::{Event, Status};
 
 use super::scene::{Scene, at, created, creation, creation_of, plan, run_id};
 use crate::{Append, ApprovalFilter, ApprovalStatus, Error, Page, RunFilter, Store};
-use crate::{approvals, attempts, calls, events, run_files, runs};
+use crate::{approvals, attempts, calls, events, http_requests, run_files, runs};
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -144,7 +144,7 @@ async fn every_list_is_served_by_an_index_and_none_sorts() {
 #[tokio::test]
 async fn a_call_is_found_by_a_key_however_many_there_are() {
     let (_folder, store) = store();
-    for sql in calls::lookups().chain([attempts::TIMES]) {
+    for sql in calls::lookups().chain(http_requests::lookups()).chain([attempts::TIMES]) {
         let plan = store.look(move |db| Ok(explain(db, sql))).await.unwrap();
         for scan in ["SCAN llm_calls", "SCAN c", "SCAN usage_days", "SCAN a", "SCAN runs"] {
             assert!(!plan.contains(scan), "{sql}:\n{plan}");

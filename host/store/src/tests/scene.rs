@@ -75,6 +75,7 @@ pub(crate) fn planned(name: &str, gated: bool) -> PlannedStage {
         gate: gated
             .then(|| Gate { question: Some(format!("Is the {name} right?")), ..Gate::default() }),
         limits: Limits::DEFAULT,
+        grants: Default::default(),
         model: ModelChoice {
             provider: "scripted".to_owned(),
             model: "scripted-1".to_owned(),

@@ -1,5 +1,6 @@
 //! Stages that are plain Rust.
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::{Arc, Mutex};
 
 use domain::model::{Message, ModelOptions, ModelRequest, Role};
@@ -9,6 +10,7 @@ use domain::port::{
     PluginError, PluginSource, Ports, StageJob, StageRunner,
 };
 use domain::stage::{ArtifactSpec, StageContext, StageInfo, StageLog, StageOutput};
+use domain::upload::{Added, NewPlugin, UploadError, UploadedPlugin};
 use domain::{Artifact, Digest, Fault, FaultKind, Json};
 use tokio::sync::Semaphore;
 
@@ -308,6 +310,25 @@ impl PluginCatalog for Stages {
 
     fn keep(&self, _: &Digest, _: &[u8]) -> Result<(), PluginError> {
         Ok(())
+    }
+
+    fn add(
+        &self,
+        _: &mut (dyn Read + Send),
+        _: &NewPlugin,
+        _: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Added, UploadError> {
+        Err(UploadError::CalledOff)
+    }
+
+    fn uploaded(&self, reference: &PluginRef) -> Result<UploadedPlugin, UploadError> {
+        let asked = reference.to_string();
+        Err(PluginError::Unknown { asked, known: Vec::new() }.into())
+    }
+
+    fn remove(&self, digest: &Digest) -> Result<(), UploadError> {
+        let asked = digest.to_string();
+        Err(PluginError::Unknown { asked, known: Vec::new() }.into())
     }
 }
 

@@ -8,8 +8,8 @@ use crate::args::Diff;
 use crate::commands::calls;
 use crate::error::{Error, Exit};
 use crate::output::clean;
-use crate::render;
 use crate::session::Session;
+use crate::{render, reproduce};
 
 pub(super) async fn run(session: &Session<'_>, run_id: &str) -> Result<Exit, Error> {
     let run = session.client.run(run_id).await?;
@@ -29,6 +29,9 @@ pub(super) async fn run(session: &Session<'_>, run_id: &str) -> Result<Exit, Err
             _ => paint.bad("failed:"),
         };
         session.output.line(&format!("\n{word} {}", render::fault(fault)));
+    }
+    if let Some(command) = reproduce::of_run(session, &run) {
+        session.output.line(&format!("again, outside of the run: `{command}`"));
     }
     for stage in &run.stages {
         say_stage(session, stage);

@@ -1,0 +1,151 @@
+//! HTTP requests of a stage and what came of each, as files say them.
+use domain::Digest;
+use domain::http::{HttpError, HttpErrorKind, HttpResponse};
+use serde::{Deserialize, Serialize};
+
+/// A request, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "HttpExchangeForm", into = "HttpExchangeForm")]
+pub struct HttpExchange {
+    /// For example `GET`.
+    pub method: String,
+    /// Where it went.
+    pub url: String,
+    /// Digest over the whole request. `None`, where a person wrote the file: method and URL are compared.
+    pub request_digest: Option<Digest>,
+    /// What came of it; `None`: the attempt ended before.
+    pub answer: Option<Result<HttpResponse, HttpError>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpExchangeForm {
+    method: String,
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<ResponseForm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorForm>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResponseForm {
+    status: u16,
+    #[serde(default)]
+    headers: Vec<(String, BytesForm)>,
+    #[serde(default)]
+    body: BytesForm,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ErrorForm {
+    kind: String,
+    message: String,
+}
+
+/// Bytes: as they are where they are text, else in hexadecimal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum BytesForm {
+    Text(String),
+    Hex { hex: String },
+}
+
+impl Default for BytesForm {
+    fn default() -> Self {
+        BytesForm::Text(String::new())
+    }
+}
+
+impl From<Vec<u8>> for BytesForm {
+    fn from(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes).map_or_else(
+            |bytes| BytesForm::Hex { hex: hex::encode(bytes.as_bytes()) },
+            BytesForm::Text,
+        )
+    }
+}
+
+impl TryFrom<BytesForm> for Vec<u8> {
+    type Error = String;
+
+    fn try_from(form: BytesForm) -> Result<Self, String> {
+        match form {
+            BytesForm::Text(text) => Ok(text.into_bytes()),
+            BytesForm::Hex { hex } => {
+                hex::decode(hex).map_err(|problem| format!("`hex` is not hexadecimal: {problem}"))
+            }
+        }
+    }
+}
+
+impl From<HttpExchange> for HttpExchangeForm {
+    fn from(exchange: HttpExchange) -> Self {
+        let (answer, error) = match exchange.answer {
+            Some(Ok(response)) => {
+                let header = |(name, value): (String, Vec<u8>)| (name, BytesForm::from(value));
+                let form = ResponseForm {
+                    status: response.status,
+                    headers: response.headers.into_iter().map(header).collect(),
+                    body: response.body.into(),
+                };
+                (Some(form), None)
+            }
+            Some(Err(error)) => {
+                let kind = error.kind.code().to_owned();
+                (None, Some(ErrorForm { kind, message: error.message }))
+            }
+            None => (None, None),
+        };
+        Self {
+            method: exchange.method,
+            url: exchange.url,
+            request_digest: exchange.request_digest.map(|digest| digest.to_string()),
+            answer,
+            error,
+        }
+    }
+}
+
+impl TryFrom<HttpExchangeForm> for HttpExchange {
+    type Error = String;
+
+    fn try_from(form: HttpExchangeForm) -> Result<Self, String> {
+        let answer = match (form.answer, form.error) {
+            (Some(_), Some(_)) => return Err("it has both `answer` and `error`".to_owned()),
+            (Some(response), None) => Some(Ok(response.into_response()?)),
+            (None, Some(error)) => Some(Err(error.into_error()?)),
+            (None, None) => None,
+        };
+        let parse = |text: String| {
+            text.parse::<Digest>().map_err(|problem| format!("`request_digest` {problem}"))
+        };
+        let request_digest = form.request_digest.map(parse).transpose()?;
+        Ok(Self { method: form.method, url: form.url, request_digest, answer })
+    }
+}
+
+impl ResponseForm {
+    fn into_response(self) -> Result<HttpResponse, String> {
+        let header = |(name, value): (String, BytesForm)| Ok((name, value.try_into()?));
+        Ok(HttpResponse {
+            status: self.status,
+            headers: self.headers.into_iter().map(header).collect::<Result<_, String>>()?,
+            body: self.body.try_into()?,
+        })
+    }
+}
+
+impl ErrorForm {
+    fn into_error(self) -> Result<HttpError, String> {
+        let Some(kind) = HttpErrorKind::from_code(&self.kind) else {
+            let known: Vec<&str> = HttpErrorKind::ALL.iter().map(|kind| kind.code()).collect();
+            return Err(format!("no error `{}`: there are `{}`", self.kind, known.join("`, `")));
+        };
+        Ok(HttpError { kind, message: self.message })
+    }
+}

@@ -1,0 +1,203 @@
+//! How plugins come to a host over its API, and how they go.
+//!
+//! Invariant: nothing is kept that was not checked, and whatever is kept can be found by its digest until it is removed.
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use domain::Digest;
+use domain::plan::{PinnedPlugin, PluginRef};
+use domain::port::{KnownPlugin, PluginError, PluginSource};
+use domain::upload::{
+    Added, Namesake, NewPlugin, PLUGIN_BYTES_MAX, Upload, UploadError, UploadedPlugin,
+};
+use tempfile::NamedTempFile;
+
+use crate::catalog::{Catalog, known, unreadable};
+use crate::checker::Checked;
+use crate::files;
+use crate::text::size;
+use crate::uploads::{SpoolError, Spooled};
+
+/// Most uploads at one time: one is checked, and the others wait with a file and a thread each.
+const UPLOAD_COUNT_MAX: usize = 4;
+
+/// What an upload is called in its findings.
+const COMPONENT: &str = "the component";
+
+/// A place in the line of uploads.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Catalog {
+    fn take_place(&self) -> Result<Place<'_>, UploadError> {
+        let waiting_count = self.upload_count.fetch_add(1, Ordering::AcqRel);
+        let place = Place(&self.upload_count);
+        if waiting_count >= UPLOAD_COUNT_MAX {
+            return Err(UploadError::Busy { waiting_count });
+        }
+        Ok(place)
+    }
+
+    pub(crate) fn add(
+        &self,
+        component: &mut dyn std::io::Read,
+        asked: &NewPlugin,
+        is_called_off: &dyn Fn() -> bool,
+    ) -> Result<Added, UploadError> {
+        let _place = self.take_place()?;
+        // One check at a time: each takes all cores and a good part of the memory.
+        let _turn = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_called_off() {
+            return Err(UploadError::CalledOff);
+        }
+        self.uploads.remove_remains();
+        let Spooled { file, digest } =
+            self.uploads.spool(component).map_err(|error| match error {
+                SpoolError::TooLarge => too_large(),
+                SpoolError::Io(error) => unreadable(self.uploads.folder(), &error).into(),
+            })?;
+        if let Some(plugin) = self.usable(&digest) {
+            return Ok(Added::Known(plugin));
+        }
+        let plugin = self.checked(&file, &digest, is_called_off)?;
+        self.check_namesake(&plugin, asked.namesake)?;
+        self.keep_upload(file, plugin, asked).map(Added::New)
+    }
+
+    /// What the component says about itself, if there is nothing wrong with it.
+    fn checked(
+        &self,
+        file: &NamedTempFile,
+        digest: &Digest,
+        is_called_off: &dyn Fn() -> bool,
+    ) -> Result<KnownPlugin, UploadError> {
+        if let Some(checker) = &self.checker {
+            let checked = checker.check(&self.config.cache_dir, file.path(), is_called_off);
+            match checked.map_err(|error| unreadable(&checker.program, &error))? {
+                Checked::Fit => {}
+                Checked::CalledOff => return Err(UploadError::CalledOff),
+                Checked::Unfit(findings) => {
+                    return Err(PluginError::Unfit { place: COMPONENT.to_owned(), findings }.into());
+                }
+            }
+        }
+        let bytes = || {
+            let bytes = files::read_plugin(file.path());
+            bytes.map(Cow::Owned).map_err(|error| unreadable(file.path(), &error))
+        };
+        let facts = self.facts.look_up(digest, COMPONENT, bytes)?;
+        Ok(known(&facts, digest.clone(), PluginSource::File(COMPONENT.to_owned())))
+    }
+
+    /// Nobody is to find another plugin under a version that they know, unless whoever sends it says so.
+    fn check_namesake(&self, plugin: &KnownPlugin, namesake: Namesake) -> Result<(), UploadError> {
+        let (plugins, _) = self.list();
+        let taken = plugins.iter().rfind(|other| {
+            (&other.info.name, &other.info.version) == (&plugin.info.name, &plugin.info.version)
+                && other.digest != plugin.digest
+        });
+        let Some(taken) = taken else { return Ok(()) };
+        // A person's file beats an upload, so that the upload would never be found by its version.
+        let may_step_back = !matches!(taken.source, PluginSource::File(_));
+        if may_step_back && namesake == Namesake::StepsBack {
+            return Ok(());
+        }
+        Err(UploadError::VersionTaken {
+            name: taken.info.name.clone(),
+            version: taken.info.version.clone(),
+            digest: taken.digest.clone(),
+            place: place_of(taken),
+            may_step_back,
+        })
+    }
+
+    fn keep_upload(
+        &self,
+        file: NamedTempFile,
+        plugin: KnownPlugin,
+        asked: &NewPlugin,
+    ) -> Result<KnownPlugin, UploadError> {
+        let path = self.uploads.path(&plugin.digest);
+        let upload =
+            Upload { path: path.display().to_string(), at: asked.at, by: asked.by.clone() };
+        let uploaded = UploadedPlugin { plugin: plugin.pin(), upload: upload.clone() };
+        self.uploads.keep(file, uploaded).map_err(|error| unreadable(&path, &error))?;
+        Ok(KnownPlugin { source: PluginSource::Uploaded(upload), ..plugin })
+    }
+
+    pub(crate) fn uploaded(&self, reference: &PluginRef) -> Result<UploadedPlugin, UploadError> {
+        let kept = self.uploads.kept();
+        let is_asked = |plugin: &PinnedPlugin| match reference {
+            PluginRef::Name(name) => plugin.name == *name,
+            PluginRef::Version { name, version } => {
+                plugin.name == *name && plugin.version == *version
+            }
+            PluginRef::Digest(digest) => plugin.digest == *digest,
+            PluginRef::Path(_) => false,
+        };
+        let mut found = kept.uploads.iter().filter(|uploaded| is_asked(&uploaded.plugin));
+        match (found.next(), found.next()) {
+            (Some(only), None) => Ok(only.clone()),
+            (None, _) => Err(self.not_uploaded(reference)),
+            (Some(_), Some(_)) => {
+                let all = kept.uploads.iter().filter(|uploaded| is_asked(&uploaded.plugin));
+                let candidates = all.map(|UploadedPlugin { plugin, .. }| {
+                    format!("{}@{} ({})", plugin.name, plugin.version, plugin.digest)
+                });
+                Err(UploadError::Ambiguous {
+                    asked: reference.to_string(),
+                    candidates: candidates.collect(),
+                })
+            }
+        }
+    }
+
+    fn not_uploaded(&self, reference: &PluginRef) -> UploadError {
+        match self.find(reference, None) {
+            Ok(plugin) => UploadError::NotUploaded {
+                asked: reference.to_string(),
+                place: place_of(&plugin),
+                path: match plugin.source {
+                    PluginSource::Bundled => None,
+                    PluginSource::File(path) | PluginSource::Uploaded(Upload { path, .. }) => {
+                        Some(path)
+                    }
+                },
+            },
+            Err(error) => error.into(),
+        }
+    }
+
+    pub(crate) fn remove(&self, digest: &Digest) -> Result<(), UploadError> {
+        let _turn = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.uploads.with_digest(digest).is_none() {
+            let asked = digest.to_string();
+            return Err(PluginError::Unknown { asked, known: Vec::new() }.into());
+        }
+        let path = self.uploads.path(digest);
+        self.uploads.remove(digest).map_err(|error| unreadable(&path, &error))?;
+        self.forget_file(&path);
+        Ok(())
+    }
+}
+
+fn too_large() -> UploadError {
+    let finding = format!("it has over {}: no plugin is as large", size(PLUGIN_BYTES_MAX));
+    PluginError::Unfit { place: COMPONENT.to_owned(), findings: vec![finding] }.into()
+}
+
+/// Where a plugin is, in words.
+fn place_of(plugin: &KnownPlugin) -> String {
+    match &plugin.source {
+        PluginSource::Bundled => "it is part of the program".to_owned(),
+        PluginSource::File(path) => format!("it is the file `{}`", Path::new(path).display()),
+        PluginSource::Uploaded(_) => "it was uploaded".to_owned(),
+    }
+}

@@ -1,0 +1,261 @@
+//! Plugins that are uploaded: kept once they are checked, found, damaged, and removed.
+use std::fs;
+
+use domain::port::PluginSource;
+use domain::upload::Namesake;
+use domain::{Digest, Timestamp};
+
+use super::*;
+use crate::catalog::digest_of;
+
+struct Host {
+    folder: tempfile::TempDir,
+    sandbox: Sandbox,
+}
+
+impl Host {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let sandbox = Self::open(folder.path());
+        Self { folder, sandbox }
+    }
+
+    /// Without anything that is shipped.
+    fn open(folder: &Path) -> Sandbox {
+        Sandbox::open(Config { bundled: &[], ..config(folder) }).unwrap()
+    }
+
+    fn started_again(self) -> Self {
+        let Self { folder, sandbox } = self;
+        drop(sandbox);
+        Self { sandbox: Self::open(folder.path()), folder }
+    }
+
+    fn add_at(&self, bytes: &[u8], at_ms: i64, namesake: Namesake) -> Result<Added, UploadError> {
+        let at = Timestamp::from_unix_ms(at_ms);
+        let asked = NewPlugin { at, by: Some("anna".to_owned()), namesake };
+        self.sandbox.add(&mut &*bytes, &asked, &|| false)
+    }
+
+    fn add(&self, bytes: &[u8]) -> Result<Added, UploadError> {
+        self.add_at(bytes, 1, Namesake::Stays)
+    }
+
+    fn file(&self, digest: &Digest) -> PathBuf {
+        self.folder.path().join("plugins/uploaded").join(format!("{}.wasm", digest.hex()))
+    }
+
+    fn found(&self, name: &str) -> Result<KnownPlugin, PluginError> {
+        self.sandbox.find(&name.parse().unwrap(), None)
+    }
+
+    /// What lies in the folder of uploads.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path().join("plugins/uploaded")).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+fn mine(version: &str) -> Vec<u8> {
+    made::plain_plugin("mine", version)
+}
+
+/// The same component with other bytes, as a build at another time makes.
+fn rebuilt(mut bytes: Vec<u8>, note: &str) -> Vec<u8> {
+    let size = u8::try_from(note.len() + 2).unwrap();
+    // A custom section with the name `n`.
+    bytes.extend_from_slice(&[0, size, 1, b'n']);
+    bytes.extend_from_slice(note.as_bytes());
+    bytes
+}
+
+#[test]
+fn an_upload_is_found_also_after_a_start_and_says_how_it_came() {
+    let host = Host::new();
+    let bytes = mine("1.0.0");
+    let added = host.add(&bytes).unwrap();
+    assert!(matches!(added, Added::New(_)), "{added:?}");
+    let host = host.started_again();
+    let digest = digest_of(&bytes);
+    for name in ["mine", "mine@1.0.0", digest.as_str()] {
+        let found = host.found(name).unwrap();
+        assert_eq!(&found, added.plugin());
+        let PluginSource::Uploaded(upload) = found.source else { panic!("{:?}", found.source) };
+        assert_eq!((upload.at.as_unix_ms(), upload.by.as_deref()), (1, Some("anna")));
+        assert_eq!(upload.path, host.file(&digest).display().to_string());
+    }
+    assert_eq!(fs::read(host.file(&digest)).unwrap(), bytes);
+    assert_eq!(host.sandbox.list().0.len(), 1);
+}
+
+#[test]
+fn the_same_bytes_are_kept_once() {
+    let host = Host::new();
+    host.add(&mine("1.0.0")).unwrap();
+    let again = host.add_at(&mine("1.0.0"), 2, Namesake::StepsBack).unwrap();
+    let Added::Known(plugin) = again else { panic!("{again:?}") };
+    let PluginSource::Uploaded(upload) = plugin.source else { panic!() };
+    assert_eq!(upload.at.as_unix_ms(), 1);
+    assert_eq!(host.names().len(), 2);
+}
+
+#[test]
+fn what_cannot_be_a_plugin_is_refused_with_its_findings_and_leaves_nothing() {
+    let host = Host::new();
+    let cases: [(Vec<u8>, &str); 3] = [
+        (b"\0asm\x01\0\0\0".to_vec(), "it is a core module"),
+        (b"not a component at all".to_vec(), "it is not WebAssembly"),
+        (made::plugin_out_of_bounds(), "`describe` gave no answer"),
+    ];
+    for (bytes, finding) in cases {
+        let refused = host.add(&bytes).unwrap_err();
+        assert_says(&refused.to_string(), &["the component", finding]);
+        assert_eq!(host.names(), Vec::<String>::new());
+    }
+    assert_eq!(host.sandbox.list(), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn another_plugin_under_a_known_version_is_refused_unless_it_is_to_take_its_place() {
+    let host = Host::new();
+    let (first, second) = (mine("1.0.0"), rebuilt(mine("1.0.0"), "second"));
+    host.add(&first).unwrap();
+    let refused = host.add(&second).unwrap_err();
+    let UploadError::VersionTaken { digest, may_step_back: true, .. } = &refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(*digest, digest_of(&first));
+    assert_says(&refused.to_string(), &["`mine@1.0.0` is another plugin here", "it was uploaded"]);
+    assert_eq!(host.found("mine@1.0.0").unwrap().digest, digest_of(&first));
+
+    host.add_at(&second, 2, Namesake::StepsBack).unwrap();
+    for name in ["mine", "mine@1.0.0"] {
+        assert_eq!(host.found(name).unwrap().digest, digest_of(&second), "{name}");
+    }
+    // The earlier one is what its digest says, and comes back when the later one goes.
+    assert!(host.found(digest_of(&first).as_str()).is_ok());
+    host.sandbox.remove(&digest_of(&second)).unwrap();
+    assert_eq!(host.found("mine").unwrap().digest, digest_of(&first));
+}
+
+#[test]
+fn a_persons_file_keeps_its_version() {
+    let host = Host::new();
+    let plugins = host.folder.path().join("plugins");
+    fs::create_dir_all(&plugins).unwrap();
+    fs::write(plugins.join("own.wasm"), mine("1.0.0")).unwrap();
+    let known = host.add(&mine("1.0.0")).unwrap();
+    assert!(matches!(known, Added::Known(_)));
+    let other = rebuilt(mine("1.0.0"), "other");
+    let refused = host.add_at(&other, 2, Namesake::StepsBack).unwrap_err();
+    assert!(matches!(refused, UploadError::VersionTaken { may_step_back: false, .. }));
+    assert_says(&refused.to_string(), &["own.wasm"]);
+    let refused = host.sandbox.uploaded(&named("mine")).unwrap_err();
+    assert_says(&refused.to_string(), &["`mine` was not uploaded", "own.wasm"]);
+}
+
+fn named(name: &str) -> PluginRef {
+    name.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_tampered_file_is_refused_by_name_and_never_run() {
+    let host = Host::new();
+    let (old, new) = (mine("1.0.0"), mine("2.0.0"));
+    host.add(&old).unwrap();
+    let pin = host.add(&new).unwrap().plugin().pin();
+    fs::write(host.file(&pin.digest), made::plain_plugin("mine", "6.6.6")).unwrap();
+    let host = host.started_again();
+    let (plugins, errors) = host.sandbox.list();
+    assert_eq!(plugins.len(), 1);
+    assert_says(
+        &errors[0].to_string(),
+        &["somebody has changed the bytes", "`mine@2.0.0`", pin.digest.as_str()],
+    );
+    // The older one does not take its place without a word.
+    for name in ["mine", "mine@2.0.0", pin.digest.as_str()] {
+        assert_eq!(host.found(name).unwrap_err(), errors[0], "{name}");
+    }
+    assert!(host.found("mine@1.0.0").is_ok());
+    assert!(host.found("mine@6.6.6").is_err());
+    assert!(host.sandbox.pin(&pin.digest).is_err());
+    let mut job = job(&verb("fine"));
+    job.plugin = pin.clone();
+    let ran = host.sandbox.run(job, Ports::models(Arc::new(TestModel::default()))).await;
+    assert_eq!(ran.outcome.unwrap_err().kind, FaultKind::PluginNotLoadable);
+
+    // The same upload makes it whole again, and so does its removal.
+    assert!(matches!(host.add(&new).unwrap(), Added::New(_)));
+    assert_eq!(host.found("mine").unwrap().digest, pin.digest);
+    fs::remove_file(host.file(&pin.digest)).unwrap();
+    assert_says(&host.found("mine").unwrap_err().to_string(), &["the bytes are gone"]);
+    host.sandbox.remove(&pin.digest).unwrap();
+    assert_eq!(host.found("mine").unwrap().info.version, "1.0.0");
+}
+
+#[test]
+fn what_is_removed_is_gone_but_for_the_copies_of_runs() {
+    let host = Host::new();
+    let one = host.add(&mine("1.0.0")).unwrap().plugin().digest.clone();
+    let two = host.add(&mine("2.0.0")).unwrap().plugin().digest.clone();
+    host.sandbox.pin(&one).unwrap();
+    let ambiguous = host.sandbox.uploaded(&named("mine")).unwrap_err();
+    assert_says(&ambiguous.to_string(), &["`mine` may be any of", "mine@1.0.0", two.as_str()]);
+    assert_eq!(host.sandbox.uploaded(&named("mine@2.0.0")).unwrap().plugin.digest, two);
+    for digest in [&one, &two] {
+        host.sandbox.remove(digest).unwrap();
+        assert!(host.sandbox.remove(digest).is_err());
+    }
+    assert_eq!(host.names(), Vec::<String>::new());
+    assert!(host.sandbox.read(&one).is_ok());
+    assert!(host.found(two.as_str()).is_err());
+    assert!(host.found("mine").is_err());
+}
+
+#[test]
+fn what_a_crash_left_is_nobodys_plugin_and_goes_with_the_next_upload() {
+    let host = Host::new();
+    host.add(&mine("1.0.0")).unwrap();
+    let folder = host.folder.path().join("plugins/uploaded");
+    fs::write(folder.join("incoming-x"), "half").unwrap();
+    let orphan = mine("3.0.0");
+    fs::write(host.file(&digest_of(&orphan)), &orphan).unwrap();
+    let host = host.started_again();
+    assert!(host.found("mine@3.0.0").is_err());
+    host.add(&mine("2.0.0")).unwrap();
+    assert_eq!(host.names().len(), 4, "{:?}", host.names());
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_told() {
+    let host = Host::new();
+    let digest = host.add(&mine("1.0.0")).unwrap().plugin().digest.clone();
+    fs::write(host.file(&digest).with_extension("json"), "{").unwrap();
+    let host = host.started_again();
+    let (plugins, errors) = host.sandbox.list();
+    assert_eq!(plugins, []);
+    assert_says(&errors[0].to_string(), &["the record of an upload cannot be read"]);
+}
+
+#[test]
+fn an_upload_that_is_called_off_is_not_kept() {
+    let host = Host::new();
+    let at = Timestamp::from_unix_ms(1);
+    let asked = NewPlugin { at, by: None, namesake: Namesake::Stays };
+    let refused = host.sandbox.add(&mut &*mine("1.0.0"), &asked, &|| true).unwrap_err();
+    assert_eq!(refused, UploadError::CalledOff);
+    assert_eq!(host.sandbox.list().0, []);
+}
+
+#[test]
+fn what_is_too_large_is_refused_before_it_is_whole() {
+    let host = Host::new();
+    let at = Timestamp::from_unix_ms(1);
+    let asked = NewPlugin { at, by: None, namesake: Namesake::Stays };
+    let refused = host.sandbox.add(&mut std::io::repeat(0), &asked, &|| false).unwrap_err();
+    assert_says(&refused.to_string(), &["it has over 128.0 MiB"]);
+    assert_eq!(host.names(), Vec::<String>::new());
+}

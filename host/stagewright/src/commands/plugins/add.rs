@@ -1,0 +1,37 @@
+//! `plugins add`: checks a component and keeps it.
+use super::{render, short};
+use crate::args::AddPlugin;
+use crate::client::AddedPlugin;
+use crate::error::{Error, Exit};
+use crate::session::Session;
+
+pub(in crate::commands) async fn add(
+    session: &Session<'_>,
+    asked: &AddPlugin,
+) -> Result<Exit, Error> {
+    if !session.output.is_json() {
+        session.output.note("checking the component; a large one takes some seconds");
+    }
+    let added =
+        session.client.add_plugin(&asked.file, asked.replace, &session.config.actor).await?;
+    let (plugin, word) = match &added {
+        AddedPlugin::New(plugin) => (plugin, "added"),
+        AddedPlugin::Known(plugin) => (plugin, "was here already"),
+    };
+    if session.output.is_json() {
+        session.output.document(plugin);
+        return Ok(Exit::Done);
+    }
+    session.output.line(&format!(
+        "{}@{}  {}  {}  {word}",
+        plugin.name,
+        plugin.version,
+        short(&plugin.digest),
+        render::size(plugin.size_bytes)
+    ));
+    session.output.note(&match plugin.profiles.as_slice() {
+        [] => format!("name it in a profile, e.g. `plugin: {}`", plugin.name),
+        profiles => format!("new runs of {} use it", profiles.join(", ")),
+    });
+    Ok(Exit::Done)
+}

@@ -1,0 +1,31 @@
+//! What runs need of the plugins.
+use domain::{Digest, RunId};
+use rusqlite::params;
+
+use super::Store;
+use crate::Error;
+use crate::column::parsed;
+
+/// Runs that have not ended and are bound to a plugin, the earliest first. The text is looked at before the JSON is read:
+/// few runs have the digest anywhere.
+const NEEDING: &str = "SELECT r.run_id FROM runs r
+    JOIN events e ON e.run_id = r.run_id AND e.version = 1
+    WHERE r.status IN ('queued', 'running', 'waiting_approval', 'paused')
+    AND instr(e.payload, ?1) > 0
+    AND EXISTS (SELECT 1 FROM json_each(e.payload, '$.run_created.plan.stages') stage
+        WHERE json_extract(stage.value, '$.plugin.digest') = ?1)
+    ORDER BY r.created_at, r.run_id LIMIT ?2";
+
+impl Store {
+    /// Runs that have not ended and are bound to a plugin, at most `limit`, the earliest first.
+    pub async fn runs_that_need(&self, plugin: &Digest, limit: u32) -> Result<Vec<RunId>, Error> {
+        let plugin = plugin.clone();
+        let asked = self.inner.readers.ask(move |db| {
+            let mut statement = db.prepare_cached(NEEDING)?;
+            let rows = statement
+                .query_map(params![plugin.as_str(), limit], |row| parsed(row, "run_id"))?;
+            Ok::<Vec<RunId>, Error>(rows.collect::<Result<_, _>>()?)
+        });
+        asked.await
+    }
+}

@@ -1,0 +1,120 @@
+//! A plugin is tested against plain files: what it is told, what the model answers, what it has to make.
+use crate::support::{Folder, Ran, stagewright};
+
+const ANSWER: &str = "answer-1.md";
+
+/// A project with the shipped `research` and one fixture, whose answer is what the scripted writer would say.
+fn project() -> Folder {
+    let folder = Folder::new();
+    let (_, component) = plugin_bundle::PLUGINS
+        .iter()
+        .find(|(name, _)| *name == "research")
+        .expect("it ships with the program");
+    folder.write("research.wasm", component);
+    folder.write("fixtures/bees/input.yaml", "request_text: All about bees\n");
+    let asked = ["run", "foundation_stack", "--request", "All about bees", "--yes"];
+    let ran = stagewright(&folder, &asked);
+    assert_eq!(ran.code, 0, "{ran}");
+    let record = ["plugin", "record", "last", "research", "--to", "r.json"];
+    let ran = stagewright(&folder, &record);
+    assert_eq!(ran.code, 0, "{ran}");
+    let text = std::fs::read_to_string(folder.path().join("r.json")).expect("a recording");
+    let recording: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let answer = &recording["exchanges"][0]["model"]["answer"]["content"];
+    folder.write(&format!("fixtures/bees/{ANSWER}"), answer.as_str().expect("an answer"));
+    folder
+}
+
+fn test(folder: &Folder, more: &[&str]) -> Ran {
+    let mut arguments = vec!["plugin", "test", ".", "--component", "research.wasm"];
+    arguments.extend(more);
+    stagewright(folder, &arguments)
+}
+
+#[test]
+fn a_fixture_is_accepted_once_passes_then_and_fails_when_something_else_comes_out() {
+    let folder = project();
+    let ran = test(&folder, &[]);
+    assert_eq!(ran.code, 1, "nothing is expected yet: {ran}");
+    assert!(ran.stdout.contains("expected/research.md: came out, and is not expected"), "{ran}");
+    assert!(ran.stderr.contains("stagewright plugin test . --update"), "{ran}");
+
+    let ran = test(&folder, &["--update"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    for file in ["research.md", "output.yaml", "requests.yaml"] {
+        assert!(folder.path().join("fixtures/bees/expected").join(file).is_file(), "{file}");
+    }
+    let ran = test(&folder, &[]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(ran.stdout.starts_with("ok bees\n"), "{ran}");
+
+    folder.write("fixtures/bees/input.yaml", "request_text: All about wasps\n");
+    let ran = test(&folder, &[]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains("expected/requests.yaml: came out otherwise"), "{ran}");
+    assert!(ran.stdout.contains("All about wasps"), "{ran}");
+    let ran = test(&folder, &["-o", "json"]);
+    assert_eq!(ran.json()["fixtures"][0]["verdict"], "differs", "{ran}");
+}
+
+#[test]
+fn an_update_removes_what_is_not_made_any_more_and_leaves_links_alone() {
+    let folder = project();
+    folder.write("fixtures/bees/expected/old.md", "from an earlier version\n");
+    let ran = test(&folder, &["--update"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(ran.stdout.contains("expected/old.md: removed"), "{ran}");
+    assert!(!folder.path().join("fixtures/bees/expected/old.md").exists());
+
+    let outside = folder.write("outside.md", "a person's own\n");
+    let link = folder.path().join("fixtures/bees/expected/research.md");
+    std::fs::remove_file(&link).expect("the artifact was written");
+    std::os::unix::fs::symlink(&outside, &link).expect("a link");
+    let ran = test(&folder, &["--update"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert_eq!(std::fs::read_to_string(&outside).expect("it is there"), "a person's own\n");
+}
+
+#[test]
+fn too_few_and_too_many_answers_are_told_apart() {
+    let folder = project();
+    folder.write("fixtures/bees/answer-2.md", "nobody asks for this");
+    let ran = test(&folder, &["--update"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains("the stage asked 1 times, and there are 2 answers"), "{ran}");
+    for answer in ["answer-1.md", "answer-2.md"] {
+        std::fs::remove_file(folder.path().join("fixtures/bees").join(answer)).expect("a file");
+    }
+    let ran = test(&folder, &[]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains("write `answer-1.md`"), "{ran}");
+}
+
+#[test]
+fn an_error_of_the_model_is_an_answer_and_a_failure_can_be_expected() {
+    let folder = project();
+    std::fs::remove_file(folder.path().join("fixtures/bees").join(ANSWER)).expect("a file");
+    let error = r#"{ "error": { "kind": "unauthorized", "message": "bad key" } }"#;
+    folder.write("fixtures/bees/answer-1.json", error);
+    assert_eq!(test(&folder, &["--update"]).code, 0);
+    let expected = folder.path().join("fixtures/bees/expected");
+    let said = std::fs::read_to_string(expected.join("error.yaml")).expect("an error");
+    assert!(said.contains("kind: model_unauthorized"), "{said}");
+    assert!(!expected.join("output.yaml").exists());
+    assert_eq!(test(&folder, &[]).code, 0);
+}
+
+#[test]
+fn bad_files_are_named_with_the_place_and_no_fixtures_with_how_to_begin_one() {
+    let folder = project();
+    folder.write("fixtures/bees/input.yaml", "request_text: bees\nsettigns: {}\n");
+    let ran = test(&folder, &[]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains("input.yaml:2:1: there is no `settigns` here"), "{ran}");
+    assert!(ran.stdout.contains("did you mean `settings`?"), "{ran}");
+
+    std::fs::remove_dir_all(folder.path().join("fixtures")).expect("the fixtures");
+    let ran = test(&folder, &[]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("fixtures/first/input.yaml"), "{ran}");
+}
