@@ -4,8 +4,8 @@
 //!
 //! A warm call is a fresh instance that asks one question, which is answered at once, and makes one artifact; no disk.
 //! The stage is the example `plugins/examples/tagline-rust`. The three ways are measured in turns, so that what else the
-//! machine does falls on all of them. Components of JavaScript and Python are measured where somebody has built them
-//! (`stagewright plugin build plugins/examples/tagline-js`).
+//! machine does falls on all of them. Components of JavaScript and Python are measured where the tests have built them
+//! (`tests/languages/install`, then `cargo test`).
 mod support {
     pub(crate) mod extism;
     #[allow(dead_code, reason = "other benchmarks use the rest")]
@@ -70,12 +70,12 @@ fn main() {
     for (language, component) in languages {
         match component {
             Some(component) => runtime.block_on(waiting(folder.path(), language, &component)),
-            None => say(&format!("{language}: not measured, nobody has built the example")),
+            None => say(&format!("{language}: not measured, the tests have not built the example")),
         }
     }
     match built("js") {
         Some(component) => runtime.block_on(uploads(folder.path(), component)),
-        None => say("upload: not measured, nobody has built the example in JavaScript"),
+        None => say("upload: not measured, the tests have not built the example in JavaScript"),
     }
 }
 

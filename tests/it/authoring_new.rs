@@ -51,6 +51,17 @@ fn tested(folder: &Folder, project: &Path) -> String {
     printed
 }
 
+#[cfg(unix)]
+#[test]
+fn a_new_project_is_as_open_to_others_as_what_its_author_writes() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    let own = folder.write("own.txt", "as the author writes\n");
+    let project = begun(&folder, "tagline", "js");
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode();
+    assert_eq!(mode(&project.join("package.json")), mode(&own));
+}
+
 #[test]
 fn a_new_rust_plugin_builds_passes_its_test_and_is_a_plugin() {
     let folder = folder();

@@ -37,7 +37,7 @@ fn a_fixture_is_accepted_once_passes_then_and_fails_when_something_else_comes_ou
     let ran = test(&folder, &[]);
     assert_eq!(ran.code, 1, "nothing is expected yet: {ran}");
     assert!(ran.stdout.contains("expected/research.md: came out, and is not expected"), "{ran}");
-    assert!(ran.stderr.contains("stagewright plugin test . --update"), "{ran}");
+    assert!(ran.stderr.contains("plugin test --component research.wasm --update"), "{ran}");
 
     let ran = test(&folder, &["--update"]);
     assert_eq!(ran.code, 0, "{ran}");
@@ -81,13 +81,39 @@ fn too_few_and_too_many_answers_are_told_apart() {
     folder.write("fixtures/bees/answer-2.md", "nobody asks for this");
     let ran = test(&folder, &["--update"]);
     assert_eq!(ran.code, 1, "{ran}");
-    assert!(ran.stdout.contains("the stage asked 1 times, and there are 2 answers"), "{ran}");
+    assert!(ran.stdout.contains("the stage asked once, and there are 2 answers"), "{ran}");
     for answer in ["answer-1.md", "answer-2.md"] {
         std::fs::remove_file(folder.path().join("fixtures/bees").join(answer)).expect("a file");
     }
     let ran = test(&folder, &[]);
     assert_eq!(ran.code, 1, "{ran}");
     assert!(ran.stdout.contains("write `answer-1.md`"), "{ran}");
+    folder.write("fixtures/bees/answer1.md", "a slip of the keyboard");
+    let ran = test(&folder, &[]);
+    assert!(ran.stdout.contains("answer1.md: it is named almost like an answer"), "{ran}");
+}
+
+#[test]
+fn a_stage_that_fails_unexpectedly_says_why_and_with_which_log() {
+    let folder = Folder::new();
+    let rogue = std::fs::read(plugin_bundle::ROGUE_STAGE_PATH).expect("the rogue stage");
+    folder.write("research.wasm", rogue);
+    let input = "request_text: bees\nsettings: { verb: panic, text: no sections }\n";
+    folder.write("fixtures/panics/input.yaml", input);
+    folder.write("fixtures/panics/expected/rogue.md", "what it made before\n");
+    let ran = test(&folder, &[]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains("the stage failed: "), "{ran}");
+    assert!(ran.stdout.contains("panicked: no sections"), "{ran}");
+    assert!(ran.stdout.contains("in its code, innermost first:"), "{ran}");
+    assert!(!ran.stdout.contains("-what it made before"), "{ran}");
+    let told = test(&folder, &["-o", "json"]).json();
+    assert_eq!(told["fixtures"][0]["failure"]["error_code"], "plugin_trapped", "{told}");
+
+    test(&folder, &["--update"]);
+    let ran = test(&folder, &[]);
+    assert_eq!(ran.code, 0, "what is expected is no failure: {ran}");
+    assert!(!ran.stdout.contains("the stage failed"), "{ran}");
 }
 
 #[test]
@@ -112,6 +138,13 @@ fn bad_files_are_named_with_the_place_and_no_fixtures_with_how_to_begin_one() {
     assert_eq!(ran.code, 1, "{ran}");
     assert!(ran.stdout.contains("input.yaml:2:1: there is no `settigns` here"), "{ran}");
     assert!(ran.stdout.contains("did you mean `settings`?"), "{ran}");
+
+    std::fs::remove_file(folder.path().join("fixtures/bees/input.yaml")).expect("the input");
+    let ran = test(&folder, &[]);
+    assert!(ran.stdout.contains("it has no `input.yaml`"), "{ran}");
+
+    let ran = stagewright(&folder, &["plugin", "test", "."]);
+    assert!(ran.stderr.contains("is no plugin project"), "{ran}");
 
     std::fs::remove_dir_all(folder.path().join("fixtures")).expect("the fixtures");
     let ran = test(&folder, &[]);

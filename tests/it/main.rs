@@ -12,6 +12,7 @@ mod delivery;
 mod foundation;
 mod full_disk;
 mod grants;
+mod guide;
 mod housekeeping;
 mod languages;
 mod models;

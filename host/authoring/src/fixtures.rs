@@ -7,17 +7,21 @@
 mod answers;
 mod expected;
 
+use std::cmp::Ordering;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use domain::port::KnownPlugin;
+use domain::Fault;
+use domain::port::{Attempt, KnownPlugin};
+use domain::stage::LogLine;
 use sandbox::Sandbox;
 use serde::Serialize;
 
 use crate::Error;
 use crate::context::Input;
 use crate::exchange::Script;
-use crate::trial::Trial;
+use crate::trial::{Trial, Tried};
 
 /// The folder of a project in which its fixtures are.
 pub const FIXTURES_FOLDER: &str = "fixtures";
@@ -25,6 +29,8 @@ pub const FIXTURES_FOLDER: &str = "fixtures";
 pub const INPUT_FILE: &str = "input.yaml";
 /// Most fixtures of a project: more is a mistake in the folder that was named.
 const FIXTURE_COUNT_MAX: usize = 1_000;
+/// Lines of the log that are told of a stage that failed: what a panic writes, and some before it.
+const LOG_LINE_COUNT: usize = 10;
 
 /// A folder with an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +61,41 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// Why the fixture cannot be used as it is, each with what to do.
     pub problems: Vec<String>,
+    /// How the stage failed, unless that is what is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// How a stage failed that should not have: in full, because `expected/error.yaml` leaves out what differs from build to
+/// build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The host's code, e.g. `plugin_trapped`.
+    pub error_code: String,
+    /// The plugin's own code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin_code: Option<String>,
+    /// Whether another try may help.
+    pub retryable: bool,
+    /// What happened and, where it is known, where in the code.
+    pub error_message: String,
+    /// The last lines of the log, each with its level.
+    pub log: Vec<String>,
+}
+
+impl Failure {
+    fn of(fault: &Fault, attempt: &Attempt) -> Self {
+        let lines = &attempt.log.lines;
+        let last = &lines[lines.len().saturating_sub(LOG_LINE_COUNT)..];
+        let line = |line: &LogLine| format!("{}: {}", line.level.as_str(), line.message.trim_end());
+        Self {
+            error_code: fault.kind.code().to_owned(),
+            plugin_code: fault.kind.plugin_code().map(str::to_owned),
+            retryable: fault.kind.is_retryable(),
+            error_message: fault.message.clone(),
+            log: last.iter().map(line).collect(),
+        }
+    }
 }
 
 /// Where a fixture stands.
@@ -102,7 +143,7 @@ pub fn fixtures_of(project: &Path) -> Result<Vec<Fixture>, Error> {
     let folder = project.join(FIXTURES_FOLDER);
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(Error::NoFixtures { folder });
         }
         Err(cause) => return Err(Error::io(&folder, cause)),
@@ -135,14 +176,18 @@ pub async fn run_fixture(
         verdict: Verdict::Failed,
         differences: Vec::new(),
         problems: Vec::new(),
+        failure: None,
     };
-    match attempt(sandbox, plugin, fixture, purpose).await {
+    match attempt(sandbox, plugin, fixture, purpose, &mut report.failure).await {
         Ok(Ok(differences)) => {
             report.verdict = match (purpose, differences.is_empty()) {
                 (_, true) => Verdict::Passed,
                 (Purpose::Compare, false) => Verdict::Differs,
                 (Purpose::Update, false) => Verdict::Updated,
             };
+            if differences.is_empty() {
+                report.failure = None;
+            }
             report.differences = differences;
         }
         Ok(Err(problems)) => report.problems = problems,
@@ -154,13 +199,23 @@ pub async fn run_fixture(
     report
 }
 
+/// Does the stage once, and compares. `failure` says how it failed, expected or not.
 async fn attempt(
     sandbox: &Sandbox,
     plugin: &KnownPlugin,
     fixture: &Fixture,
     purpose: Purpose,
+    failure: &mut Option<Failure>,
 ) -> Result<Result<Vec<Difference>, Vec<String>>, Error> {
     let place = fixture.folder.join(INPUT_FILE);
+    if let Err(error) = place.symlink_metadata()
+        && error.kind() == ErrorKind::NotFound
+    {
+        let problem = format!(
+            "it has no `{INPUT_FILE}`, which says what the stage is told: write at least `request_text: ...` into it"
+        );
+        return Ok(Err(vec![problem]));
+    }
     let trial = Trial::prepare(plugin, Input::read(&place)?, &place)?;
     let missing = trial.missing_needs();
     if !missing.is_empty() {
@@ -173,23 +228,17 @@ async fn attempt(
     let answers = answers::of(&fixture.folder)?;
     let answer_count = answers.len();
     let script = Arc::new(Script::new(answers));
-    let tried = trial.run(sandbox, script.clone()).await;
+    let Tried { attempt, .. } = trial.run(sandbox, script.clone()).await;
+    *failure = attempt.outcome.as_ref().err().map(|fault| Failure::of(fault, &attempt));
     let asked = script.asked();
-    if asked.len() > answer_count {
-        let next = asked.len();
-        let problem = format!(
-            "the stage asked question {next}, and there are {answer_count} answers: write `answer-{next}.md`, or find out why it asks again"
-        );
+    if let Some(problem) = other_count(asked.len(), answer_count) {
+        if asked.len() > answer_count {
+            // It failed for want of an answer, which is what the problem says.
+            *failure = None;
+        }
         return Ok(Err(vec![problem]));
     }
-    if script.unused_count() > 0 {
-        let problem = format!(
-            "the stage asked {} times, and there are {answer_count} answers: remove those that it does not ask for, or find out why it does not",
-            asked.len()
-        );
-        return Ok(Err(vec![problem]));
-    }
-    let actual = match expected::files_of(&tried.attempt.outcome, &asked) {
+    let actual = match expected::files_of(&attempt.outcome, &asked) {
         Ok(actual) => actual,
         Err(problem) => return Ok(Err(vec![problem])),
     };
@@ -199,4 +248,32 @@ async fn attempt(
         expected::update(&folder, &actual, &differences)?;
     }
     Ok(Ok(differences))
+}
+
+/// What is wrong if a stage asks more or less often than there are answers.
+fn other_count(asked_count: usize, answer_count: usize) -> Option<String> {
+    let there_are = match answer_count {
+        0 => "there is no answer".to_owned(),
+        1 => "there is 1 answer".to_owned(),
+        count => format!("there are {count} answers"),
+    };
+    match asked_count.cmp(&answer_count) {
+        Ordering::Equal => None,
+        Ordering::Greater if asked_count == 1 => {
+            Some(format!("the stage asked a question, and {there_are}: write `answer-1.md`"))
+        }
+        Ordering::Greater => Some(format!(
+            "the stage asked question {asked_count}, and {there_are}: write `answer-{asked_count}.md`, or find out why it asks again"
+        )),
+        Ordering::Less => {
+            let asked = match asked_count {
+                0 => "asked nothing".to_owned(),
+                1 => "asked once".to_owned(),
+                count => format!("asked {count} times"),
+            };
+            Some(format!(
+                "the stage {asked}, and {there_are}: remove those that it does not ask for, or find out why it does not"
+            ))
+        }
+    }
 }

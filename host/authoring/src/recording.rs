@@ -36,6 +36,8 @@ pub const FORMAT_VERSION: u32 = 1;
 pub const CONTRACT_VERSION: Version = Version::new(1, 0, 0);
 /// How the name of such a file ends.
 pub const FILE_SUFFIX: &str = ".recording.json";
+/// Where a recording comes from.
+const RECORDING_HINT: &str = "take one with `stagewright plugin record RUN STAGE --to FILE`";
 
 /// One attempt at a stage.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +115,7 @@ impl Recording {
     /// [`Error::Problems`] if it is no recording or one of a newer host.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
         // What a newer form has beside this is not understood, and is not the problem then.
-        let header: Header = parse_json(text, path)?;
+        let header: Header = parse_json(text, path).map_err(with_hint)?;
         header.check(path)?;
         let form: RecordingForm = parse_json(text, path)?;
         form.into_recording(path)
@@ -137,6 +139,13 @@ impl Recording {
     }
 }
 
+/// What is not even JSON is most likely another file than the one that was meant.
+fn with_hint(error: Error) -> Error {
+    let Error::Problems(problems) = error else { return error };
+    let problems = problems.items().iter().cloned();
+    Error::Problems(problems.map(|problem| problem.with_hint(RECORDING_HINT)).collect())
+}
+
 impl Header {
     fn check(&self, path: &Path) -> Result<(), Error> {
         let refuse = |message: String, hint: &str| {
@@ -145,10 +154,7 @@ impl Header {
         };
         if self.format.as_deref() != Some(FORMAT) {
             let message = format!("it is no recording: it does not say `\"format\": \"{FORMAT}\"`");
-            return refuse(
-                message,
-                "take one with `stagewright plugin record RUN STAGE --to FILE`",
-            );
+            return refuse(message, RECORDING_HINT);
         }
         match self.version {
             Some(version) if version > u64::from(FORMAT_VERSION) => {

@@ -5,12 +5,22 @@ use std::time::Duration;
 use axum::body::Body;
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 use crate::dto::ProblemItemDto;
 use crate::{Code, Problem};
 
 /// Longest wait for the next piece of a body: a sender that stops halfway must not hold a connection and a file for ever.
 const CHUNK_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Fewest bytes that have to come in a second, on average after the first wait: one byte now and then would keep a
+/// connection and a file for as long as somebody likes.
+const BYTES_PER_SECOND_MIN: u64 = 4 << 10;
+
+/// When so many bytes must have come at the latest, counted from the beginning.
+fn time_max(size_bytes: u64) -> Duration {
+    CHUNK_TIME_MAX + Duration::from_secs(size_bytes / BYTES_PER_SECOND_MIN)
+}
 
 /// Writes a body to a file. `too_large` is what a sender of more than `bytes_max` is told.
 pub(crate) async fn spooled(
@@ -22,9 +32,14 @@ pub(crate) async fn spooled(
     let mut file = tokio::fs::File::from_std(file);
     let mut size_bytes = 0;
     let mut chunks = body.into_data_stream();
+    let begun = Instant::now();
     loop {
-        let Ok(chunk) = tokio::time::timeout(CHUNK_TIME_MAX, chunks.next()).await else {
-            let detail = format!("nothing more has come for {} s", CHUNK_TIME_MAX.as_secs());
+        let until = (begun + time_max(size_bytes)).min(Instant::now() + CHUNK_TIME_MAX);
+        let Ok(chunk) = tokio::time::timeout_at(until, chunks.next()).await else {
+            let (seconds, kib) = (CHUNK_TIME_MAX.as_secs(), BYTES_PER_SECOND_MIN >> 10);
+            let detail = format!(
+                "nothing more has come for {seconds} s, or less than {kib} KiB in a second on average"
+            );
             return Err(Problem::new(Code::RequestTimeout, detail));
         };
         let Some(chunk) = chunk else { break };
@@ -48,4 +63,19 @@ fn unwritable(error: &std::io::Error) -> Problem {
         _ => Code::Internal,
     };
     Problem::hidden(code, format!("a body could not be written to a file: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_may_be_slow_and_may_not_drip() {
+        assert_eq!(time_max(0), CHUNK_TIME_MAX);
+        // A byte each 29 seconds is given up at the second one; 64 KiB each 10 seconds are not.
+        assert!(time_max(1) < Duration::from_secs(2 * 29));
+        assert!(
+            (1..1_000).all(|count| time_max(count * (64 << 10)) > Duration::from_secs(count * 10))
+        );
+    }
 }

@@ -10,6 +10,10 @@ use crate::{Access, Code, Problem};
 /// and a few KiB; the bound keeps a client that forgets to close its streams from using up the process's files.
 pub const STREAM_COUNT_MAX: usize = 512;
 
+/// Most plugins that may be on their way at the same time: each takes a file of up to 64 MiB before anybody looks at it.
+/// More than are checked or wait for it, so that a slow sender does not keep others out.
+const UPLOAD_COUNT_MAX: usize = 8;
+
 /// Writes the server's metrics as text in the form of Prometheus.
 pub(crate) type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -22,6 +26,7 @@ pub struct ApiState {
     /// Which ended runs stay, where a request does not say it.
     pub(crate) retention: Arc<Retention>,
     streams: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
 }
 
 impl ApiState {
@@ -33,6 +38,7 @@ impl ApiState {
             metrics: None,
             retention: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAM_COUNT_MAX)),
+            uploads: Arc::new(Semaphore::new(UPLOAD_COUNT_MAX)),
         }
     }
 
@@ -55,6 +61,14 @@ impl ApiState {
         Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
             let detail = format!("{STREAM_COUNT_MAX} event streams are open");
             Problem::new(Code::TooManyStreams, detail)
+        })
+    }
+
+    /// Room for one plugin on its way, until the permit is dropped.
+    pub(crate) fn upload_permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| {
+            let detail = format!("{UPLOAD_COUNT_MAX} plugins are on their way");
+            Problem::new(Code::TooManyUploads, detail)
         })
     }
 

@@ -18,6 +18,7 @@ mod providers;
 mod runs;
 mod stages;
 mod support;
+mod uploads;
 mod usage;
 mod waiting;
 mod workflows;

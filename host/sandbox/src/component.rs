@@ -9,7 +9,6 @@ use wasmtime::component::{Component, InstancePre, Linker, LinkerInstance, Resour
 use crate::bindings::StagePluginPre;
 use crate::bindings::stagewright::stage::types as wit;
 use crate::engine::{MEMORIES_PER_COMPONENT, MEMORY_BYTES_BOUND, TABLES_PER_COMPONENT};
-use crate::fault::Stopped;
 use crate::files::PLUGIN_BYTES_MAX;
 use crate::finding::{Finding, FindingKind};
 use crate::guest::Guest;
@@ -220,7 +219,7 @@ fn check_import(name: &str, item: &ComponentItem) -> Option<Finding> {
     if !matches!(item, ComponentItem::ComponentInstance(_)) {
         return refused(
             ", which is no interface".to_owned(),
-            "import only `llm`, `log` and WASI 0.2",
+            "import only the interfaces `llm` and `log`, and those of WASI 0.2",
         );
     }
     if CONTRACT_INTERFACES.contains(&interface) {
@@ -239,7 +238,7 @@ fn check_import(name: &str, item: &ComponentItem) -> Option<Finding> {
         ),
         (false, _) => refused(
             ", which no stage has".to_owned(),
-            "remove what brings it in, and use `llm` and `log`",
+            "remove what brings it in, and use `llm`, `log`, or `wasi:http` 0.2 with `grants.http` in the profile and `grants.http_hosts` of the operator",
         ),
     }
 }
@@ -393,8 +392,8 @@ fn deny(
         match export.ty {
             ComponentItem::ComponentFunc(_) => {
                 let function = clean_line(&format!("{interface}#{name}"), FINDING_BYTES_MAX);
-                linker.func_new(name, move |_, _, _, _| {
-                    Err(Stopped::Denied { function: function.clone() }.into())
+                linker.func_new(name, move |store, _, _, _| {
+                    Err(store.data().denied(&function).into())
                 })?;
             }
             ComponentItem::Resource(_)

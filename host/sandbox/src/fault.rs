@@ -39,11 +39,24 @@ pub(crate) enum Stopped {
     Limit { limit: Limit, message: String },
     #[error("it asked the model in `{function}`, which must not: move the call to `run`")]
     ModelCallInPreview { function: &'static str },
-    #[error("it called `{function}`: stages have no network; ask the model through `llm`")]
-    Denied { function: String },
+    #[error("it called `{function}`, {denial}")]
+    Denied { function: String, denial: Denial },
     /// Whoever answers the guest's questions said that the attempt cannot go on.
     #[error("{}", .0.message)]
     Fault(Fault),
+}
+
+/// Why a guest may not send HTTP requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Denial {
+    #[error(
+        "and reaches no host: if it needs one, name it in the stage's `grants.http` in the profile and in the operator's `grants.http_hosts`; models are asked through `llm`"
+    )]
+    NotGranted,
+    #[error("which must not happen in `{function}`: move the request to `run`")]
+    InPreview { function: &'static str },
+    #[error("which this host does not have in that form: build it for `wasi:http` 0.2")]
+    OtherForm,
 }
 
 impl Stopped {

@@ -17,7 +17,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::stagewright::stage::{llm, log};
 use crate::clock::{FrozenWallClock, GuestClock, GuestClockView, HasGuestClock};
-use crate::fault::{Stopped, over_limit};
+use crate::fault::{Denial, Stopped, over_limit};
 use crate::http::{Flights, GuestHttp};
 use crate::log_book::{Output, SharedLogBook};
 use crate::meter::{CpuMeter, MemoryMeter};
@@ -164,6 +164,16 @@ impl Guest {
     }
 
     /// Refuses more bytes in one call than the profile allows.
+    /// Says why a function of `wasi:http` stops the guest.
+    pub(crate) fn denied(&self, function: &str) -> Stopped {
+        let denial = match (&self.models, self.http.has_port()) {
+            (Models::Nobody { function }, _) => Denial::InPreview { function },
+            (Models::Port(_), false) => Denial::NotGranted,
+            (Models::Port(_), true) => Denial::OtherForm,
+        };
+        Stopped::Denied { function: function.to_owned(), denial }
+    }
+
     pub(crate) fn check_call_bytes(&self, what: &str, bytes: u64) -> Result<(), Stopped> {
         check_call_bytes(what, bytes, self.call_bytes_max)
             .map_err(|message| Stopped::Limit { limit: Limit::CallBytes, message })

@@ -5,9 +5,10 @@
 //! The types of `wasi:http` are those of `wasmtime-wasi-http`. Its client is not: it would connect by itself, and tell
 //! nobody.
 //!
-//! Invariant: what a guest sees is a function of its requests and of the answers that come back. It gets answers whole, in
-//! the order in which it asked, and time stands still for it while one is under way: whether an answer is new or kept, it
-//! cannot tell.
+//! Invariants: what a guest sees is a function of its requests and of the answers that come back. It gets answers whole,
+//! in the order in which it asked, and time stands still for it while one is under way: whether an answer is new or kept,
+//! it cannot tell. What it has begun is carried out also if it does not wait for the answer: which request is the second
+//! one of an attempt must not depend on how fast the first one was.
 mod flight;
 mod link;
 
@@ -52,7 +53,10 @@ pub(crate) struct GuestHttp {
     port: Option<Arc<dyn HttpPort>>,
     ctx: WasiHttpCtx,
     hooks: Hooks,
+    /// Those that the guest waits for.
     flights: Flights,
+    /// All that are not done. They end with the guest.
+    begun: Vec<AbortOnDropJoinHandle<()>>,
     halt: Halt,
     log: SharedLogBook,
     call_bytes_max: u64,
@@ -98,7 +102,8 @@ impl GuestHttp {
         let mut ctx = WasiHttpCtx::new();
         ctx.set_field_size_limit(HEADERS_BYTES_MAX);
         let halt = Halt::default();
-        Self { port, ctx, hooks: Hooks, flights, halt, log, call_bytes_max, turn: None }
+        let (hooks, begun) = (Hooks, Vec::new());
+        Self { port, ctx, hooks, flights, begun, halt, log, call_bytes_max, turn: None }
     }
 
     pub(crate) fn has_port(&self) -> bool {
@@ -109,7 +114,13 @@ impl GuestHttp {
         self.halt.clone()
     }
 
-    /// Has a request worked on. The next one waits for its outcome.
+    fn open_count(&mut self) -> usize {
+        self.begun.retain(|flight| !flight.is_finished());
+        self.begun.len()
+    }
+
+    /// Has a request worked on. The next one waits for its outcome. What is given back only listens: a guest that drops
+    /// it does not call the request off.
     fn begin(
         &mut self,
         port: Arc<dyn HttpPort>,
@@ -126,13 +137,18 @@ impl GuestHttp {
             log: self.log.clone(),
             bytes_max: self.call_bytes_max,
         };
+        let (tell, told) = oneshot::channel();
+        self.begun.push(spawn(async move {
+            let flown = flying.fly().await;
+            // Nobody listens if the guest has dropped it.
+            tell.send(flown).ok();
+            drop(done);
+        }));
         let landing = self.flights.landing();
         let mark = landing.mark();
         let handle = spawn(async move {
             let _landing = landing;
-            let flown = flying.fly().await;
-            drop(done);
-            flown
+            told.await.unwrap_or_else(|_| Err(Error::ConnectionTerminated))
         });
         self.flights.add(handle.abort_handle(), mark);
         handle
@@ -175,10 +191,9 @@ impl Guest {
         request: HostOutgoingRequest,
     ) -> wasmtime::Result<Result<HostFutureIncomingResponse, ErrorCode>> {
         let Some(port) = self.http.port.clone() else {
-            let function = "wasi:http/outgoing-handler#handle".to_owned();
-            return Err(Stopped::Denied { function }.into());
+            return Err(self.denied("wasi:http/outgoing-handler#handle").into());
         };
-        if self.http.flights.open_count() >= OPEN_COUNT_MAX {
+        if self.http.open_count() >= OPEN_COUNT_MAX {
             return Ok(Err(ErrorCode::ConnectionLimitReached));
         }
         let (head, body) = match head_of(request) {
@@ -246,7 +261,7 @@ impl Flying {
             self.read(body).await?;
         }
         if let Some(turn) = self.turn.take() {
-            // It ends also if the request before was dropped.
+            // It ends also if the request before came to nothing.
             turn.await.ok();
         }
         let method = self.request.method.clone();

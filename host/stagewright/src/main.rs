@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, Plugin, PluginFiles};
 use crate::config::{Config, Surroundings, VaultConfig};
 use crate::error::{Error, Exit};
 use crate::output::Output;
@@ -47,7 +47,9 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(Exit::Usage as u8));
         }
     };
-    keep_files_private();
+    if !writes_a_project(&arguments.command) {
+        keep_files_private();
+    }
     let surroundings = Surroundings::of_process();
     let output = Output::new(arguments.global.output, &surroundings);
     match perform(arguments, &surroundings, &output) {
@@ -64,6 +66,17 @@ fn main() -> ExitCode {
 fn keep_files_private() {
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+}
+
+/// Whether the command writes the project of an author, by itself or through a compiler. Its files are to be shared like
+/// those that the author writes; what such a command keeps for itself is closed to others one by one.
+fn writes_a_project(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Plugin(Plugin::OnFiles(
+            PluginFiles::New(_) | PluginFiles::Build(_) | PluginFiles::Test(_)
+        ))
+    )
 }
 
 fn perform(

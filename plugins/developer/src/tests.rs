@@ -61,6 +61,20 @@ fn files_that_nobody_can_write_to_a_disk_are_asked_for_again() {
 }
 
 #[test]
+fn files_are_found_as_models_write_them_down() {
+    for files in [
+        FILE.replace("###", "#"),
+        FILE.replace("###", "##").replace("`src/main.rs`", "1. `src/main.rs`"),
+        FILE.replace("### `src/main.rs`", "**src/main.rs**"),
+        FILE.replace("\n\n", "\n\nIt begins here, and calls `log()`.\n\n"),
+    ] {
+        let output = run(&mut ScriptedModel::answering([answer(&files)])).expect(&files);
+        let data: Value = serde_json::from_str(&output.data).unwrap();
+        assert_eq!(data["files"][0]["path"], "src/main.rs", "{files}");
+    }
+}
+
+#[test]
 fn a_frontend_has_its_own_role_rules_and_artifacts() {
     let settings = json!({"discipline": "frontend", "artifact": "frontend", "stack": "React 19", "file_count_max": 3});
     let context =

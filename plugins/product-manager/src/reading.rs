@@ -60,11 +60,11 @@ struct SaidCriterion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Priority {
-    #[serde(alias = "Must", alias = "MUST", alias = "must_have")]
+    #[serde(alias = "Must", alias = "MUST", alias = "must_have", alias = "must-have")]
     Must,
-    #[serde(alias = "Should", alias = "SHOULD", alias = "should_have")]
+    #[serde(alias = "Should", alias = "SHOULD", alias = "should_have", alias = "should-have")]
     Should,
-    #[serde(alias = "Could", alias = "COULD", alias = "could_have")]
+    #[serde(alias = "Could", alias = "COULD", alias = "could_have", alias = "could-have")]
     Could,
 }
 

@@ -28,6 +28,11 @@ pub(crate) fn build(
             prompt = prompt.placed(part);
         }
     }
+    for name in &placed {
+        if let Name::Skill(skill) = name {
+            prompt = prompt.placed_skill(skill);
+        }
+    }
     let is_placed = |artifact: &str| placed.iter().any(|name| name.file() == Some(artifact));
     for artifact in &settings.needs {
         context.required_artifact(artifact)?;
@@ -53,8 +58,8 @@ pub(crate) fn build(
 fn places(name: &Name, part: Part) -> bool {
     match name {
         Name::Request => part == Part::Request,
-        Name::Skills | Name::Skill(_) => part == Part::Skills,
+        Name::Skills => part == Part::Skills,
         Name::Feedback | Name::Previous => part == Part::Revision,
-        Name::Variable(_) | Name::Artifact { .. } => false,
+        Name::Variable(_) | Name::Skill(_) | Name::Artifact { .. } => false,
     }
 }

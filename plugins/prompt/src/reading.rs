@@ -125,7 +125,7 @@ fn by_schema(answer: &str, schema: &Value, title: &str) -> Result<(String, Parts
 /// is wrong with the largest.
 fn fitting(answer: &str, schema: &Schema<'_>) -> Result<Value, StageError> {
     let mut largest: Option<(usize, StageError)> = None;
-    for object in answer_json::objects(text::without_thoughts(answer)) {
+    for object in answer_json::whole_objects(text::without_thoughts(answer))? {
         let error = match schema.check(&object) {
             Ok(()) => return Ok(object),
             Err(error) => error,

@@ -1,16 +1,19 @@
 //! What a profile can set.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stage_sdk::schema::Schema;
-use stage_sdk::{StageContext, StageError};
+use stage_sdk::{StageContext, StageError, markdown, text};
 
 use crate::template::Template;
 
 /// Who the model is where the profile says nothing else.
 const ROLE: &str = "You are an experienced specialist in the field of the task. Your readers act on what you write, so a \
     wrong certainty costs them more than an honest gap.";
+
+/// Longest heading that a message repeats, in bytes.
+const SHOWN_BYTES_MAX: usize = 80;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -78,8 +81,30 @@ impl Settings {
                 );
             }
         }
+        settings.check_headings()?;
         settings.check_sources()?;
         Ok(settings)
+    }
+
+    /// Each section can be told from the others and stands on a line, or no answer would ever have it.
+    fn check_headings(&self) -> Result<(), StageError> {
+        let mut known = HashSet::new();
+        for Section { heading, .. } in &self.sections {
+            let slug = markdown::slug(heading);
+            let wrong = if slug.is_empty() || heading.trim().contains(['\n', '\r']) {
+                "has to be words on one line"
+            } else if !known.insert(slug) {
+                "is the heading of two sections: give each its own"
+            } else {
+                continue;
+            };
+            let shown = text::one_line(heading, SHOWN_BYTES_MAX);
+            return Err(StageError::bad_input(
+                "bad_settings",
+                format!("`{shown}` in `sections` {wrong}"),
+            ));
+        }
+        Ok(())
     }
 
     /// Summary and variables come from parts that the answer has.

@@ -74,9 +74,12 @@ fn what_the_template_places_stands_there_and_nowhere_else() {
     settings["prompt"] =
         json!("On the ground of {{artifact.research.md}}, serve {{request}} by {{skill.house}}.");
     let mut context = context(&settings);
-    context.skills = vec![Skill { name: "house".to_owned(), body: "No puns.".to_owned() }];
+    let skill = |name: &str, body: &str| Skill { name: name.to_owned(), body: body.to_owned() };
+    context.skills = vec![skill("house", "No puns."), skill("legal", "No promises.")];
     let request = Prompted::build_prompt(&context).unwrap();
-    assert!(!request.messages[0].content.contains("No puns."));
+    let system = &request.messages[0].content;
+    assert!(!system.contains("No puns."), "{system}");
+    assert!(system.contains("No promises."), "a skill that is not named keeps its place: {system}");
     let question = &request.messages[1].content;
     assert!(question.starts_with("Your task:\nOn the ground of <artifact"), "{question}");
     for once in ["Cooks buy.", "Raw honey", "No puns."] {
@@ -159,6 +162,19 @@ fn json_that_does_not_follow_the_schema_is_asked_for_again_with_the_places() {
 }
 
 #[test]
+fn a_part_of_json_that_is_not_well_formed_is_not_taken_for_the_answer() {
+    let mut settings = calendar();
+    settings["schema"] = json!({"type": "object", "properties": {"note": {"type": "string"}}});
+    settings["summary"] = json!("note");
+    settings["variables"] = json!({});
+    let broken = r#"{"note": "n" "more": {"note": "inner"}}"#;
+    let mut model = ScriptedModel::answering([broken, r#"{"note": "whole"}"#]);
+    let output = Prompted::run(&context(&settings), &mut model).unwrap();
+    assert_eq!(data(&output), json!({"note": "whole"}));
+    assert!(model.requests()[1].messages[3].content.contains("is not well formed"));
+}
+
+#[test]
 fn without_sections_and_schema_any_text_is_taken() {
     let settings = json!({"prompt": "Write.", "title": "Note"});
     let mut model = ScriptedModel::answering(["```markdown\nPlain words. And more.\n```"]);
@@ -187,6 +203,14 @@ fn settings_that_cannot_be_used_are_refused_before_anything_is_paid() {
     let mut source = calendar();
     source["summary"] = json!("notes");
     refused(&source, "bad_settings", "`notes` is named in `summary` or `variables`");
+    let sections = |headings: [&str; 2]| json!({"prompt": "Go.", "sections": headings.map(|heading| json!({"heading": heading}))});
+    refused(
+        &sections(["Reach", "reach:"]),
+        "bad_settings",
+        "`reach:` in `sections` is the heading of two",
+    );
+    refused(&sections(["A", "B\n## C"]), "bad_settings", "has to be words on one line");
+    refused(&sections(["A", "##"]), "bad_settings", "has to be words on one line");
     let mut schema = calendar();
     schema["schema"]["properties"]["note"]["pattern"] = json!("^x");
     refused(&schema, "schema_unusable", "`/properties/note` has `pattern`");

@@ -54,6 +54,8 @@ enum Severity {
 enum Verdict {
     #[serde(alias = "Approve", alias = "approved")]
     Approve,
+    #[serde(alias = "approve with changes", alias = "Approve with changes")]
+    #[serde(alias = "approved_with_changes")]
     ApproveWithChanges,
     #[serde(alias = "Reject", alias = "rejected")]
     Reject,

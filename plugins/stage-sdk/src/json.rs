@@ -36,12 +36,7 @@ pub fn parse<T: DeserializeOwned>(answer: &str) -> Result<T, StageError> {
         }
     }
     Err(match (broken, largest) {
-        (Some(error), _) => StageError::invalid_output(
-            "json_broken",
-            format!(
-                "the JSON is not well formed, counted from its first brace: {error}; check quotes, commas and brackets"
-            ),
-        ),
+        (Some(error), _) => ill_formed(&error),
         (None, Some((_, error))) => StageError::invalid_output(
             "json_mismatch",
             format!("the JSON does not have the form that was asked for: {error}"),
@@ -56,6 +51,24 @@ pub fn parse<T: DeserializeOwned>(answer: &str) -> Result<T, StageError> {
 /// The JSON objects in a text, in their order; those inside of an object do not count again.
 pub fn objects(text: &str) -> Vec<Value> {
     scan(text).0
+}
+
+/// The JSON objects in a text, unless they may be parts of one that is not well formed: for checks that a part would pass.
+///
+/// # Errors
+/// [`StageError::InvalidOutput`] with the code `json_broken` and the place.
+pub fn whole_objects(text: &str) -> Result<Vec<Value>, StageError> {
+    let (found, broken) = scan(text);
+    broken.map_or(Ok(found), |error| Err(ill_formed(&error)))
+}
+
+fn ill_formed(error: &serde_json::Error) -> StageError {
+    StageError::invalid_output(
+        "json_broken",
+        format!(
+            "the JSON is not well formed, counted from its first brace: {error}; check quotes, commas and brackets"
+        ),
+    )
 }
 
 /// The objects, and what is wrong with one before them that is not well formed: they are then parts of it.

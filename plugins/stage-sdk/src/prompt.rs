@@ -78,6 +78,7 @@ pub struct Prompt<'a> {
     /// Heading and purpose of each.
     sections: Vec<(String, String)>,
     placed: Vec<Part>,
+    placed_skills: Vec<String>,
 }
 
 impl<'a> Prompt<'a> {
@@ -102,6 +103,7 @@ impl<'a> Prompt<'a> {
             word_count_max: None,
             sections: Vec::new(),
             placed: Vec::new(),
+            placed_skills: Vec::new(),
         })
     }
 
@@ -181,6 +183,13 @@ impl<'a> Prompt<'a> {
         self
     }
 
+    /// Leaves out one skill that the task has already.
+    #[must_use]
+    pub fn placed_skill(mut self, name: &str) -> Self {
+        self.placed_skills.push(name.to_owned());
+        self
+    }
+
     /// The question: standing instructions, then material and task.
     pub fn build(&self) -> ModelRequest {
         ModelRequest::new(self.standing(), self.question()).labeled("draft")
@@ -211,11 +220,13 @@ impl<'a> Prompt<'a> {
         rules.extend(self.rules.iter().cloned());
         let rules: String = rules.iter().map(|rule| format!("- {rule}\n")).collect();
         let mut standing = format!("{}\n\nRules:\n{rules}", self.role.trim());
-        if self.context.skills.is_empty() || self.placed.contains(&Part::Skills) {
+        let is_left = |skill: &&Skill| !self.placed_skills.contains(&skill.name);
+        let skills: Vec<&Skill> = self.context.skills.iter().filter(is_left).collect();
+        if skills.is_empty() || self.placed.contains(&Part::Skills) {
             return standing;
         }
         standing.push_str("\nFollow these house texts where they concern the task:\n");
-        for skill in &self.context.skills {
+        for skill in skills {
             standing.push_str(&format!("\n{}\n", quoted_skill(skill)));
         }
         standing
@@ -252,7 +263,7 @@ impl<'a> Prompt<'a> {
                 .iter()
                 .map(|(heading, purpose)| match purpose.as_str() {
                     "" => format!("## {heading}"),
-                    purpose => format!("## {heading} - {purpose}"),
+                    purpose => format!("## {heading} - {}", text::one_line(purpose, usize::MAX)),
                 })
                 .collect();
             // The built-in scripted writer finds the sections by this line.

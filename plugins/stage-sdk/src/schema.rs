@@ -181,9 +181,18 @@ fn well_formed(root: &Value, keyword: &str, value: &Value, place: &str) -> Resul
     Err(format!("the schema at `{place}` has `{keyword}`, which has to be {wanted}"))
 }
 
-/// What a `$ref` within the schema leads to.
+/// The schema that a `$ref` leads to. Anywhere else than where schemas are looked for, nothing would have read it.
 fn referred<'a>(root: &'a Value, reference: &Value) -> Option<&'a Value> {
-    root.pointer(reference.as_str()?.strip_prefix('#')?)
+    let pointer = reference.as_str()?.strip_prefix('#')?;
+    let mut names = pointer.split('/').skip(1);
+    while let Some(keyword) = names.next() {
+        if LISTS.contains(&keyword) || MAPS.contains(&keyword) {
+            names.next()?;
+        } else if !ONE.contains(&keyword) {
+            return None;
+        }
+    }
+    root.pointer(pointer)
 }
 
 /// What a value is, for a message.

@@ -35,10 +35,13 @@ struct SaidCase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
+    #[serde(alias = "Unit")]
     Unit,
+    #[serde(alias = "Integration")]
     Integration,
-    #[serde(alias = "e2e", alias = "end-to-end")]
+    #[serde(alias = "e2e", alias = "E2E", alias = "end-to-end", alias = "end to end")]
     EndToEnd,
+    #[serde(alias = "Manual")]
     Manual,
 }
 

@@ -39,10 +39,15 @@ pub(crate) fn rust_component() -> Vec<u8> {
     std::fs::read(component).expect("the component")
 }
 
-/// A component of another language, where somebody has built it.
+/// The example in another language, where the tests have built it: the newest.
 pub(crate) fn built(language: &str) -> Option<Vec<u8>> {
-    let project = root().join("plugins/examples").join(format!("tagline-{language}"));
-    std::fs::read(project.join("dist/plugin.wasm")).ok()
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
+    let entries = std::fs::read_dir(target.join("languages/built")).ok()?.flatten();
+    let is_wanted =
+        |name: &str| name.starts_with(&format!("tagline-{language}-")) && name.ends_with(".wasm");
+    let components = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_wanted));
+    let newest = components.max_by_key(|entry| entry.metadata().and_then(|is| is.modified()).ok());
+    std::fs::read(newest?.path()).ok()
 }
 
 /// One attempt at the stage.

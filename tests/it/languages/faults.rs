@@ -250,10 +250,10 @@ fn an_output_of_the_wrong_type_is_told_in_the_words_of_javascript() {
 }
 
 #[test]
-fn fetch_without_a_grant_says_that_there_is_no_network() {
+fn fetch_without_a_grant_says_how_to_get_one() {
     let Some(fault) = fault(Language::JavaScript, "reach_out") else { return };
     assert_snapshot!(report(&fault), @r#"
-    stage `rogue` (plugin `rogue-js` 1.2.3, [digest]): it called `wasi:http/types@0.2.10#[constructor]fields`: stages have no network; ask the model through `llm`
+    stage `rogue` (plugin `rogue-js` 1.2.3, [digest]): it called `wasi:http/types@0.2.10#[constructor]fields`, and reaches no host: if it needs one, name it in the stage's `grants.http` in the profile and in the operator's `grants.http_hosts`; models are asked through `llm`
     in its code, innermost first:
     last lines of its log:
       info: about to reach_out

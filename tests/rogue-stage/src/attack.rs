@@ -110,6 +110,8 @@ pub(crate) fn run(
             Ok(output.with_data(&fetched))
         }
         Verb::FetchRace => Ok(report(&fetching::race(&settings.text))),
+        Verb::FetchAbandoned => Ok(report(&fetching::abandon(&settings.text))),
+        Verb::FetchSwollen => Ok(report(&fetching::swell())),
         Verb::FetchTogether => Ok(report(&fetching::together(&settings.text, or(count, 2)))),
         Verb::LookUpName => Ok(report(&reaching::name(&settings.text))),
         Verb::ReadClock => Ok(report(&reaching::clocks())),

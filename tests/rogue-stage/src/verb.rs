@@ -148,6 +148,10 @@ verbs! {
     FetchRace,
     /// Begins `count` HTTP requests (2 if 0) before it looks at the first answer; `data` has what came of each.
     FetchTogether,
+    /// Sends a request, drops its answer before it comes, and sends the same again.
+    FetchAbandoned,
+    /// Makes a request with a method and a host of a MiB each.
+    FetchSwollen,
     /// Looks up a host name; `data` has what came.
     LookUpName,
     /// Reads both clocks, twice; `data` has what they said.

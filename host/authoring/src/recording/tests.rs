@@ -338,7 +338,7 @@ fn what_is_no_recording_or_a_newer_one_is_refused_with_a_plain_word() {
     r.json: it is a recording of version 2, and this host reads those up to 1 (replay it with the host that wrote it, or a newer one)
     r.json: its plugin was built for version 1.7.0 of the contract, and this host knows 1.0.0 (replay it with a newer host)
     r.json:1:51: missing field `plugin` ()
-    r.json:1:1: EOF while parsing an object ()
+    r.json:1:1: EOF while parsing an object (take one with `stagewright plugin record RUN STAGE --to FILE`)
     "#);
 }
 

@@ -93,8 +93,14 @@ impl RegistryHost {
 
 /// Whether a host of an address is this machine.
 pub(super) fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    let host = host.trim_end_matches('.');
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    // Systems take `0.0.0.0` and `::` for this machine, and a mapped address for the one that it carries.
+    let is_here = |address: IpAddr| {
+        let address = address.to_canonical();
+        address.is_loopback() || address.is_unspecified()
+    };
+    host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(is_here)
 }
 
 /// The port is what follows the last colon, unless that belongs to an IPv6 address.
@@ -288,6 +294,9 @@ mod tests {
             ("localhost:5000", true),
             ("127.9.0.1:5000", true),
             ("[::1]:5000", true),
+            ("[::ffff:127.0.0.1]:5000", true),
+            ("0.0.0.0:5000", true),
+            ("registry.localhost:5000", true),
             ("10.0.0.1:5000", false),
             ("localhost.example.com", false),
         ] {

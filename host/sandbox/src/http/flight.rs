@@ -50,10 +50,6 @@ impl Flights {
         self.open().push(Flight { task, is_landing });
     }
 
-    pub(super) fn open_count(&self) -> usize {
-        self.open().len()
-    }
-
     fn open(&self) -> MutexGuard<'_, Vec<Flight>> {
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|flight| !flight.task.is_finished());
@@ -103,7 +99,7 @@ mod tests {
         }
         flights.all_landed().await;
         assert!(handles.iter().all(|handle| handle.is_finished()));
-        assert_eq!(flights.open_count(), 0);
+        assert!(flights.open().is_empty());
     }
 
     #[tokio::test]

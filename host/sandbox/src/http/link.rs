@@ -4,7 +4,9 @@ use wasmtime::component::{Component, HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi_http::p2::bindings::LinkOptions;
-use wasmtime_wasi_http::p2::bindings::http::types::{self, ErrorCode};
+use wasmtime_wasi_http::p2::bindings::http::types::{
+    self, ErrorCode, HostOutgoingRequest as _, Method,
+};
 use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
 use wasmtime_wasi_http::{RequestOptions, WasiHttp, WasiHttpView};
 
@@ -13,6 +15,13 @@ use crate::guest::Guest;
 use crate::meter::CpuMeter;
 
 const OUTGOING_HANDLER: &str = "wasi:http/outgoing-handler";
+/// The name under which the library links its types; a test notices when that changes.
+const TYPES: &str = "wasi:http/types@0.2.12";
+
+/// Longest word for a method, in bytes. The library takes any, and a guest may hold a thousand requests.
+const METHOD_BYTES_MAX: usize = 64;
+/// Longest host with its port and whatever else is written there, in bytes: names have 253.
+const AUTHORITY_BYTES_MAX: usize = 1024;
 
 /// What `handle` is given.
 type Handed = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
@@ -36,11 +45,34 @@ pub(crate) fn link<'a>(
         cpu: guest.cpu.clone(),
         table: &mut guest.table,
     })?;
+    let mut bounded = linker.instance(TYPES)?;
+    bounded.func_wrap("[method]outgoing-request.set-method", set_method)?;
+    bounded.func_wrap("[method]outgoing-request.set-authority", set_authority)?;
     linker.allow_shadowing(false);
     for name in imports.into_iter().filter(|name| name.starts_with(OUTGOING_HANDLER)) {
         linker.instance(name)?.func_wrap("handle", handle)?;
     }
     StagePluginPre::new(linker.instantiate_pre(component)?).map(Some)
+}
+
+fn set_method(
+    mut store: StoreContextMut<'_, Guest>,
+    (request, method): (Resource<HostOutgoingRequest>, Method),
+) -> wasmtime::Result<(Result<(), ()>,)> {
+    match &method {
+        Method::Other(word) if word.len() > METHOD_BYTES_MAX => Ok((Err(()),)),
+        method => Ok((store.data_mut().http().set_method(request, method.clone())?,)),
+    }
+}
+
+fn set_authority(
+    mut store: StoreContextMut<'_, Guest>,
+    (request, authority): (Resource<HostOutgoingRequest>, Option<String>),
+) -> wasmtime::Result<(Result<(), ()>,)> {
+    if authority.as_ref().is_some_and(|text| text.len() > AUTHORITY_BYTES_MAX) {
+        return Ok((Err(()),));
+    }
+    Ok((store.data_mut().http().set_authority(request, authority)?,))
 }
 
 fn handle(

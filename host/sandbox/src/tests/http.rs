@@ -68,7 +68,9 @@ async fn a_stage_without_a_grant_is_stopped_by_its_first_word_of_http() {
     let ports = Ports::models(Arc::new(TestModel::default()));
     let fault = sandbox().run(job, ports).await.outcome.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Trap);
-    assert!(fault.message.contains("wasi:http/types"), "{}", fault.message);
+    let cure =
+        ["wasi:http/types", "`grants.http` in the profile", "operator's `grants.http_hosts`"];
+    assert_says(&fault.message, &cure);
 }
 
 #[tokio::test]
@@ -173,4 +175,21 @@ async fn requests_that_are_begun_together_go_out_in_their_order() {
     let many = told(&settings("fetch-together", "https://example.com/", 40), &http).await;
     let refused = many.as_array().unwrap().iter().filter(|told| told["error"].is_string()).count();
     assert!(refused > 0, "no more than 16 have room at once: {many}");
+}
+
+/// Else the number of a request, by which a replay finds its answer, would depend on how fast the one before was.
+#[tokio::test]
+async fn a_request_whose_answer_is_dropped_goes_out_all_the_same() {
+    for _ in 0..10 {
+        let http = TestHttp::answering([Ok(response(201, "first")), Ok(response(202, "second"))]);
+        let found = told(&settings("fetch-abandoned", "POST https://example.com/", 0), &http).await;
+        assert_eq!(found["status"], 202, "the first answer is nobody's");
+        assert_eq!(http.sent.lock().unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_method_and_a_host_are_no_place_to_keep_megabytes() {
+    let found = told(&settings("fetch-swollen", "", 0), &TestHttp::answering([])).await;
+    assert_eq!(found, json!({ "method": false, "authority": false }));
 }

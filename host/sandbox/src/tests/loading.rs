@@ -122,7 +122,7 @@ fn every_call_to_http_stops_the_guest_by_name() {
         &[
             "`describe` gave no answer",
             "it called `wasi:http/types@0.2.3#[constructor]fields`",
-            "no network",
+            "must not happen in `describe`: move the request to `run`",
         ],
     );
 }

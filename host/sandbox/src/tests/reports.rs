@@ -142,7 +142,7 @@ async fn an_import_that_is_refused() {
     let fault = sandbox.run(job, ports).await.outcome.unwrap_err();
     assert_eq!(fault.kind, FaultKind::PluginNotLoadable);
     let digest = digest.short();
-    assert_snapshot!(fault.message.replace(digest, "[digest]"), @"stage `rogue` (plugin `acme` 1.0.0, [digest]): it imports `acme:db/sql@1.0.0`, which no stage has: remove what brings it in, and use `llm` and `log`; it does not export `describe`: implement the interface `plugin` of `wit/` as it is, and build it again; it does not export `build-prompt`: implement the interface `plugin` of `wit/` as it is, and build it again; it does not export `run`: implement the interface `plugin` of `wit/` as it is, and build it again");
+    assert_snapshot!(fault.message.replace(digest, "[digest]"), @"stage `rogue` (plugin `acme` 1.0.0, [digest]): it imports `acme:db/sql@1.0.0`, which no stage has: remove what brings it in, and use `llm`, `log`, or `wasi:http` 0.2 with `grants.http` in the profile and `grants.http_hosts` of the operator; it does not export `describe`: implement the interface `plugin` of `wit/` as it is, and build it again; it does not export `build-prompt`: implement the interface `plugin` of `wit/` as it is, and build it again; it does not export `run`: implement the interface `plugin` of `wit/` as it is, and build it again");
 }
 
 /// Where debug information exists, a frame says file and line.

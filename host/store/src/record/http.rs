@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::{Unreadable, decode, encode};
 use crate::Error;
 
-/// Headers of a request whose values are secrets of the stage, or of whoever wrote its settings.
-const SECRET_HEADERS: [&str; 6] =
-    ["authorization", "cookie", "api-key", "x-api-key", "x-auth-token", "x-goog-api-key"];
+/// What stands in the names of headers of a request whose values are secrets of the stage, or of whoever wrote its
+/// settings: `authorization`, `x-api-key`, `private-token`, `x-amz-security-token` and what others have thought of.
+const SECRET_WORDS: [&str; 8] =
+    ["auth", "cookie", "credential", "key", "passw", "secret", "signature", "token"];
+/// Is no secret, and tells whether a request has arrived that was cut off.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const NOT_KEPT: &str = "(not kept)";
 
 /// A request or an answer.
@@ -72,12 +75,16 @@ impl HttpTextRecord {
     }
 }
 
+fn is_secret(name: &str) -> bool {
+    name != IDEMPOTENCY_KEY && SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
 fn header(name: &str, value: &[u8]) -> (String, BytesRecord) {
     (name.to_owned(), BytesRecord::from(value))
 }
 
 pub(crate) fn encode_http_request(request: &HttpRequest) -> Result<String, Error> {
-    let kept = |(name, value): &(String, Vec<u8>)| match SECRET_HEADERS.contains(&name.as_str()) {
+    let kept = |(name, value): &(String, Vec<u8>)| match is_secret(name) {
         true => header(name, NOT_KEPT.as_bytes()),
         false => header(name, value),
     };
@@ -139,6 +146,18 @@ mod tests {
         let text = encode_http_response(&response).unwrap();
         insta::assert_snapshot!(text, @r#"{"status":404,"headers":[["x-a",{"text":"b"}],["x-b",{"hex":"ff"}]],"body":{"text":"no bees"}}"#);
         assert_eq!(decode_http_response(&text).unwrap(), response);
+    }
+
+    #[test]
+    fn headers_that_name_a_secret_are_known_by_their_words() {
+        for name in
+            ["authorization", "cookie", "x-api-key", "private-token", "ocp-apim-subscription-key"]
+        {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["accept", "content-type", "idempotency-key", "user-agent", "x-request-id"] {
+            assert!(!is_secret(name), "{name}");
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ const FENCE_LEN_MIN: usize = 3;
 /// A fenced block of code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeBlock {
-    /// The line that names it: the nearest heading or text above it since the last block, without marks. May be empty.
+    /// The line that names it, without marks: the nearest above it since the last block that looks like the name of a file,
+    /// else the nearest heading or text. May be empty.
     pub name: String,
     /// What stands behind the opening fence, e.g. `rust`. May be empty.
     pub language: String,
@@ -20,6 +21,7 @@ pub fn code_blocks(text: &str) -> Vec<CodeBlock> {
     let mut found = Vec::new();
     let mut open: Option<CodeBlock> = None;
     let mut name = String::new();
+    let mut is_file = false;
     for line in classify(text) {
         match line {
             Line::Fence { line } => match open.take() {
@@ -27,6 +29,7 @@ pub fn code_blocks(text: &str) -> Vec<CodeBlock> {
                 None => {
                     let language = line.trim().trim_start_matches(['`', '~']).trim().to_owned();
                     let name = std::mem::take(&mut name);
+                    is_file = false;
                     open = Some(CodeBlock { name, language, code: String::new() });
                 }
             },
@@ -36,14 +39,30 @@ pub fn code_blocks(text: &str) -> Vec<CodeBlock> {
                     block.code.push('\n');
                 }
             }
+            // Between a file's name and its code, models like to say what it is for.
             Line::Heading { text, .. } | Line::Bold { text, .. } | Line::Text(text) => {
-                name = unmarked(text).to_owned();
+                let names_file = names_file(text);
+                if names_file || !is_file {
+                    name = unmarked(text).to_owned();
+                    is_file = names_file;
+                }
             }
             Line::Blank => {}
         }
     }
     found.extend(open);
     found
+}
+
+/// Whether a line says the name of a file and nothing else, unlike a sentence with one in it.
+fn names_file(line: &str) -> bool {
+    let name = unmarked(line);
+    let is_said = |word: &&str| {
+        word.contains(char::is_alphabetic) && !word.starts_with("File") && !word.starts_with('(')
+    };
+    let is_alone = line.split_whitespace().filter(is_said).count() == 1;
+    let is_marked = line.contains('`') || name.contains(['.', '/']);
+    is_alone && is_marked && !name.contains(char::is_whitespace)
 }
 
 /// A name as models decorate it: `` **`src/lib.rs`:** `` is `src/lib.rs`.
@@ -88,6 +107,21 @@ mod tests {
             let expected =
                 ("src/a.rs".to_owned(), "rust".to_owned(), "# x\n\nfn a() {}\n".to_owned());
             assert_eq!(names(&text), [expected], "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_about_a_file_does_not_take_the_place_of_its_name() {
+        for (above, expected) in [
+            ("### `src/a.rs`\n\nIt serves `GET /hives`.", "src/a.rs"),
+            ("### src/a.rs\nThe routes.\n\n**Why:** one place.", "src/a.rs"),
+            ("### Backend\n\nThe whole of `src/a.rs`:", "src/a.rs"),
+            ("### `Makefile`\n\nBuilds it.", "Makefile"),
+            ("### 1. `src/a.rs`\n\nBuilds it.", "src/a.rs"),
+            ("### File: `src/a.rs` (new)\n\nBuilds it.", "src/a.rs"),
+            ("### `src/b.rs`\n\n`src/a.rs`:", "src/a.rs"),
+        ] {
+            assert_eq!(names(&format!("{above}\n```\nx\n```\n"))[0].0, expected, "{above}");
         }
     }
 

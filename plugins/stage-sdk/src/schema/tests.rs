@@ -95,6 +95,11 @@ fn a_schema_that_cannot_be_checked_whole_is_refused() {
         (json!({"minItems": "3"}), "has `minItems`, which has to be a whole number, not negative"),
         (json!({"$ref": "https://example.com/a.json"}), "a reference within the schema"),
         (
+            json!({"$ref": "#/default", "default": {"pattern": "^x"}}),
+            "a reference within the schema",
+        ),
+        (json!({"$ref": "#/$defs", "$defs": {"a": true}}), "a reference within the schema"),
+        (
             json!({"items": {"type": "text"}}),
             "the schema at `/items` has `type`, which has to be the name of a type",
         ),

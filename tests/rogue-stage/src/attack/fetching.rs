@@ -24,6 +24,17 @@ pub(super) fn together(text: &str, count: u64) -> Value {
     wire::together(method, url, count)
 }
 
+/// Sends a request of which it drops the answer at once, and then the same one more time.
+pub(super) fn abandon(text: &str) -> Value {
+    let (method, url) = method_and_url(text);
+    wire::abandon(method, url)
+}
+
+/// Makes requests with a method and a host that are longer than any.
+pub(super) fn swell() -> Value {
+    wire::swell()
+}
+
 #[cfg(target_os = "wasi")]
 mod wire {
     use serde_json::{Value, json};
@@ -68,6 +79,19 @@ mod wire {
             }))
         });
         ended.collect()
+    }
+
+    pub(super) fn abandon(method: &str, url: &str) -> Value {
+        drop(begin(method, url));
+        fetch(method, url)
+    }
+
+    pub(super) fn swell() -> Value {
+        let request = OutgoingRequest::new(Fields::new());
+        let long = "a".repeat(1 << 20);
+        let is_method = request.set_method(&Method::Other(long.clone())).is_ok();
+        let is_authority = request.set_authority(Some(&long)).is_ok();
+        json!({ "method": is_method, "authority": is_authority })
     }
 
     fn begin(method: &str, url: &str) -> Result<FutureIncomingResponse, ErrorCode> {
@@ -145,6 +169,14 @@ mod wire {
 
     pub(super) fn race(method: &str, url: &str) -> Value {
         fetch(method, url)
+    }
+
+    pub(super) fn abandon(method: &str, url: &str) -> Value {
+        fetch(method, url)
+    }
+
+    pub(super) fn swell() -> Value {
+        fetch("", "")
     }
 
     pub(super) fn together(method: &str, url: &str, _: u64) -> Value {

@@ -49,6 +49,7 @@ pub(crate) async fn add_plugin(
 ) -> Result<(StatusCode, Json<PluginDto>), Problem> {
     expect_component(request.headers())?;
     let actor = acting.actor(query.actor)?;
+    let _permit = state.upload_permit()?;
     let file = state.engine.spool_file().await?;
     let file = spooled(request.into_body(), file, PLUGIN_BYTES_MAX, too_large).await?;
     let added = state.engine.add_plugin(file, actor, query.namesake).await?;

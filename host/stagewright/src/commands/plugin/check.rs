@@ -1,5 +1,6 @@
 //! `plugin check`.
 use authoring::check::{Checked, Costs, Described, Finding, FirstPrompt, Setting, check_file};
+use domain::port::PluginError;
 
 use crate::args::Check;
 use crate::config::Config;
@@ -24,11 +25,20 @@ pub(super) async fn check(config: &Config, output: &Output, asked: &Check) -> Re
 /// A file that was named on the command line and is not there is a mistake on the command line.
 pub(super) fn unreadable(error: authoring::Error) -> Error {
     match error {
-        authoring::Error::Io { path, cause } => Error::Usage {
-            message: format!("`{}` cannot be read: {cause}", path.display()),
-            hint: Some("name a file that exists and that you may read".to_owned()),
-        },
+        authoring::Error::Io { path, cause } => {
+            unreadable_file(&path.display().to_string(), &cause.to_string())
+        }
+        authoring::Error::Plugin(PluginError::Io { place, detail }) => {
+            unreadable_file(&place, &detail)
+        }
         other => Error::Authoring(other),
+    }
+}
+
+fn unreadable_file(place: &str, cause: &str) -> Error {
+    Error::Usage {
+        message: format!("`{place}` cannot be read: {cause}"),
+        hint: Some("name a file that exists and that you may read".to_owned()),
     }
 }
 

@@ -75,7 +75,7 @@ fn plugin(sandbox: &Sandbox, recording: &Recording, asked: &Replay) -> Result<Kn
     if let Some(component) = &asked.component {
         let reference = PluginRef::Path(component.display().to_string());
         let found = sandbox.find(&reference, None);
-        return found.map_err(|error| Error::Authoring(authoring::Error::Plugin(error)));
+        return found.map_err(|error| unreadable(authoring::Error::Plugin(error)));
     }
     let Some(digest) = &recording.plugin.digest else {
         return Err(Error::Usage {

@@ -30,7 +30,7 @@ pub(super) async fn run(
     asked: &RunPlugin,
 ) -> Result<Exit, Error> {
     let workshop = Workshop::open(&config.data_dir)?;
-    let plugin = workshop.plugin(&asked.component)?;
+    let plugin = workshop.plugin(&asked.component).map_err(unreadable)?;
     let input = Input::read(&asked.input).map_err(unreadable)?;
     let trial = Trial::prepare(&plugin, input, &asked.input)?;
     let answers = Answers::open(config, asked, trial.limits())?;

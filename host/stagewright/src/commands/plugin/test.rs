@@ -1,17 +1,20 @@
 //! `plugin test`.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use authoring::fixtures::{Change, Purpose, Report, Verdict, fixtures_of, run_fixture};
+use authoring::fixtures::{Change, Failure, Purpose, Report, Verdict, fixtures_of, run_fixture};
 use authoring::project::{self, Project};
 use authoring::trial::Workshop;
+use control_api::dto::FaultDto;
 use serde::Serialize;
 
 use super::check::unreadable;
+use super::network;
 use crate::args::Test;
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::output::{Output, clean};
 use crate::render;
+use crate::session::{command_line, in_a_shell};
 
 /// What came of all fixtures, for programs.
 #[derive(Serialize)]
@@ -23,8 +26,10 @@ struct Tested {
 }
 
 pub(super) async fn test(config: &Config, output: &Output, asked: &Test) -> Result<Exit, Error> {
+    // A folder that is no project is told as that, and not as one without fixtures.
+    let source = Source::of(asked)?;
     let fixtures = fixtures_of(&asked.project)?;
-    let component = component(output, asked)?;
+    let component = source.component(output)?;
     let workshop = Workshop::open(&config.data_dir)?;
     let plugin = workshop.plugin(&component).map_err(unreadable)?;
     let purpose = if asked.update { Purpose::Update } else { Purpose::Compare };
@@ -51,9 +56,7 @@ pub(super) async fn test(config: &Config, output: &Output, asked: &Test) -> Resu
         output.line(&format!("{total} of `{}` in order", plugin.info.name));
     }
     if differing > 0 {
-        let folder = asked.project.display();
-        output
-            .note(&format!("to accept what comes out: stagewright plugin test {folder} --update"));
+        output.note(&format!("to accept what comes out: {}", update_line(config, asked)));
     }
     match differing + failed {
         0 => Ok(Exit::Done),
@@ -61,14 +64,43 @@ pub(super) async fn test(config: &Config, output: &Output, asked: &Test) -> Resu
     }
 }
 
-/// The component that is named, or the one that is built of the sources as they are.
-fn component(output: &Output, asked: &Test) -> Result<PathBuf, Error> {
-    if let Some(component) = &asked.component {
-        return Ok(component.clone());
+/// Where the component comes from.
+enum Source<'a> {
+    /// It is named.
+    File(&'a Path),
+    /// It is built of the sources as they are.
+    Project(Project),
+}
+
+impl<'a> Source<'a> {
+    fn of(asked: &'a Test) -> Result<Self, Error> {
+        Ok(match &asked.component {
+            Some(component) => Source::File(component),
+            None => Source::Project(Project::open(&asked.project)?),
+        })
     }
-    let project = Project::open(&asked.project)?;
-    let built = project::build(&project, &mut |line| output.note(&clean(line)))?;
-    Ok(built.component)
+
+    fn component(&self, output: &Output) -> Result<PathBuf, Error> {
+        match self {
+            Source::File(component) => Ok((*component).to_owned()),
+            Source::Project(project) => {
+                let built = project::build(project, &mut |line| output.note(&clean(line)))?;
+                Ok(built.component)
+            }
+        }
+    }
+}
+
+/// The command that makes what came out what is expected.
+fn update_line(config: &Config, asked: &Test) -> String {
+    let mut line = "plugin test".to_owned();
+    if asked.project != Path::new(".") {
+        line.push_str(&format!(" {}", in_a_shell(&asked.project)));
+    }
+    if let Some(component) = &asked.component {
+        line.push_str(&format!(" --component {}", in_a_shell(component)));
+    }
+    command_line(config, &format!("{line} --update"))
 }
 
 fn show(output: &Output, report: &Report, purpose: Purpose) {
@@ -83,6 +115,9 @@ fn show(output: &Output, report: &Report, purpose: Purpose) {
     for problem in &report.problems {
         output.line(&format!("  {}", clean(problem)));
     }
+    if let Some(failure) = &report.failure {
+        show_failure(output, failure);
+    }
     for difference in &report.differences {
         let what = match (purpose, difference.change) {
             (Purpose::Compare, Change::New) => "came out, and is not expected",
@@ -92,8 +127,28 @@ fn show(output: &Output, report: &Report, purpose: Purpose) {
             (Purpose::Update, Change::Missing) => "removed",
         };
         output.line(&format!("  expected/{}: {what}", clean(&difference.file)));
-        if purpose == Purpose::Compare && !difference.diff.is_empty() {
+        // Where the stage failed, all that it would have made is missing: each whole file would bury the reason.
+        let is_told = report.failure.is_some() && difference.change == Change::Missing;
+        if purpose == Purpose::Compare && !is_told && !difference.diff.is_empty() {
             output.diff(&difference.diff);
         }
+    }
+}
+
+fn show_failure(output: &Output, failure: &Failure) {
+    let fault = FaultDto {
+        error_code: failure.error_code.clone(),
+        error_message: failure.error_message.clone(),
+        retryable: failure.retryable,
+        plugin_code: failure.plugin_code.clone(),
+    };
+    let told = format!("the stage failed: {}", render::fault(&fault));
+    output.line(&render::indented(&told, "  "));
+    if !failure.log.is_empty() {
+        output.line("  last lines of its log:");
+        failure.log.iter().for_each(|line| output.line(&format!("    {}", clean(line))));
+    }
+    if network::is_missing(&failure.error_message) {
+        output.line(&format!("  {}", network::HOW_TO_TEST));
     }
 }

@@ -11,6 +11,7 @@ use domain::{Fault, StageKey};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::super::network;
 use crate::output::{Output, clean};
 use crate::render;
 
@@ -164,6 +165,9 @@ impl Told<'_> {
         let paint = output.paint_notes();
         let told = render::fault(&fault_dto(fault));
         output.note(&format!("{} the stage failed: {told}", paint.bad("error:")));
+        if network::is_missing(&fault.message) {
+            output.note(&format!("{} {}", paint.good("hint:"), network::HOW_TO_TEST));
+        }
         let hint = format!("do the same again with `{}`", self.reproduce);
         output.note(&format!("{} {hint}", paint.good("hint:")));
     }
