@@ -1,5 +1,6 @@
 //! The example stage as an Extism plugin: the same logic, with JSON as what goes in and out, as Extism has it.
 #[path = "../../../../../plugins/examples/tagline-rust/src/taglines.rs"]
+#[allow(dead_code, reason = "the schema is for `describe`")]
 mod taglines;
 
 use extism_pdk::{FnResult, Json, host_fn, plugin_fn};

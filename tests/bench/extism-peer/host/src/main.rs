@@ -16,7 +16,8 @@ fn main() {
     let [_, component, input, answer] = arguments.as_slice() else {
         panic!("usage: extism-peer COMPONENT INPUT ANSWER")
     };
-    let manifest = Manifest::new([Wasm::file(component)]);
+    let component = std::fs::read(component).expect("a component");
+    let manifest = Manifest::new([Wasm::data(component)]);
     let builder = PluginBuilder::new(manifest).with_wasi(false).with_function(
         "ask",
         [PTR],
