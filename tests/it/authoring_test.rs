@@ -110,6 +110,13 @@ fn a_stage_that_fails_unexpectedly_says_why_and_with_which_log() {
     let told = test(&folder, &["-o", "json"]).json();
     assert_eq!(told["fixtures"][0]["failure"]["error_code"], "plugin_trapped", "{told}");
 
+    let ran = test(&folder, &["--update"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains("write `expected/error.yaml` by hand"), "{ran}");
+    let before = folder.path().join("fixtures/panics/expected/rogue.md");
+    assert!(before.is_file(), "a mistake of the stage takes nothing from the fixture");
+
+    folder.write("fixtures/panics/expected/error.yaml", "kind: plugin_trapped\n");
     test(&folder, &["--update"]);
     let ran = test(&folder, &[]);
     assert_eq!(ran.code, 0, "what is expected is no failure: {ran}");

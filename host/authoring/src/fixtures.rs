@@ -245,6 +245,16 @@ async fn attempt(
     let folder = expected::folder_of(&fixture.folder)?;
     let differences = expected::compare(&folder, &actual)?;
     if purpose == Purpose::Update {
+        if let Err(fault) = &attempt.outcome
+            && !fault.kind.is_declared()
+            && !expected::expects_failure(&folder)
+        {
+            let problem = format!(
+                "the stage did not fail by its own decision (`{}`), and nothing was written: correct it, or write `expected/error.yaml` by hand if it has to fail so",
+                fault.kind.code()
+            );
+            return Ok(Err(vec![problem]));
+        }
         expected::update(&folder, &actual, &differences)?;
     }
     Ok(Ok(differences))

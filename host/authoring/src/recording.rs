@@ -18,6 +18,7 @@ use domain::port::StageJob;
 use domain::stage::{ArtifactSpec, StageContext, StageLog, StageOutput};
 use domain::{Digest, Fault, Limits};
 use profile::Problem;
+use sandbox::CONTRACT_VERSION;
 use semver::Version;
 
 pub(crate) use fault::FaultForm;
@@ -32,8 +33,6 @@ use crate::exchange::{Exchange, HttpExchange, parse_json};
 pub const FORMAT: &str = "stagewright-recording";
 /// The version of the file's form. A host reads this one and every earlier one.
 pub const FORMAT_VERSION: u32 = 1;
-/// The version of the contract that this host runs. A test compares it with `wit/`.
-pub const CONTRACT_VERSION: Version = Version::new(1, 0, 0);
 /// How the name of such a file ends.
 pub const FILE_SUFFIX: &str = ".recording.json";
 /// Where a recording comes from.

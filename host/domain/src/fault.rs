@@ -132,10 +132,49 @@ impl FaultKind {
         }
     }
 
-    /// Every kind, each once.
+    /// Whether the plugin said so itself, in an orderly way: the message is its own words, or those of the model's error that
+    /// it passed on.
+    pub fn is_declared(&self) -> bool {
+        match self {
+            FaultKind::BadInput { .. }
+            | FaultKind::InvalidOutput { .. }
+            | FaultKind::Transient { .. }
+            | FaultKind::NeedsHuman { .. }
+            | FaultKind::Model(_) => true,
+            FaultKind::Trap
+            | FaultKind::Limit(_)
+            | FaultKind::PluginNotLoadable
+            | FaultKind::ModelCallInPreview
+            | FaultKind::ArtifactName
+            | FaultKind::ArtifactSet
+            | FaultKind::OutputNotJson
+            | FaultKind::ReplayDiverged
+            | FaultKind::Host => false,
+        }
+    }
+
+    /// The kind with this code, with what a record has beside it; `None` if no kind has it.
+    pub fn from_code(
+        code: &str,
+        plugin_code: &str,
+        retry_after_ms: Option<u64>,
+    ) -> Option<FaultKind> {
+        let found = Self::kinds_with(plugin_code).find(|kind| kind.code() == code)?;
+        Some(if let FaultKind::Model(kind) = found {
+            FaultKind::Model(kind.with_retry_after(retry_after_ms))
+        } else {
+            found
+        })
+    }
+
+    /// Every kind, each once. The plugin's own code is no part of the answer.
     fn kinds() -> impl Iterator<Item = FaultKind> {
-        // The plugin's own code is no part of the answer.
-        let code = String::new;
+        Self::kinds_with("")
+    }
+
+    /// Every kind, each once, with this code of a plugin.
+    fn kinds_with(plugin_code: &str) -> impl Iterator<Item = FaultKind> {
+        let code = || plugin_code.to_owned();
         let own = [
             FaultKind::Trap,
             FaultKind::PluginNotLoadable,

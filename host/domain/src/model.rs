@@ -352,6 +352,15 @@ impl ModelErrorKind {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
     }
 
+    /// The same with the wait that the provider named, where the kind has one.
+    pub fn with_retry_after(self, retry_after_ms: Option<u64>) -> Self {
+        if let ModelErrorKind::RateLimited { .. } = self {
+            ModelErrorKind::RateLimited { retry_after_ms }
+        } else {
+            self
+        }
+    }
+
     /// Whether the same request may succeed later without anybody changing anything.
     pub fn is_retryable(self) -> bool {
         match self {

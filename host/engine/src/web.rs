@@ -178,7 +178,10 @@ impl AttemptHttp {
             .engine
             .patiently(|| async { Ok(store.http_request_started(started.clone()).await?) })
             .await;
-        noted.map_err(|error| self.failed(error))?;
+        if !noted.map_err(|error| self.failed(error))? {
+            let message = "nobody wants the attempt any more: nothing was sent".to_owned();
+            return Err(HttpAskError::Stop(Fault { kind: FaultKind::Host, message }));
+        }
         let bounds = WebBounds {
             time_max: self.engine.settings.http.request_time_max,
             answer_bytes_max: self.answer_bytes_max,

@@ -16,7 +16,7 @@ use crate::http;
 use crate::text::{clean_line, size};
 
 /// The version of the contract that this host was built for. A test compares it with `wit/`.
-pub(crate) const CONTRACT_VERSION: Version = Version::new(1, 0, 0);
+pub const CONTRACT_VERSION: Version = Version::new(1, 0, 0);
 
 /// What every plugin exports, without the version.
 const PLUGIN_INTERFACE: &str = "stagewright:stage/plugin";

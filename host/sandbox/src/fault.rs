@@ -32,6 +32,24 @@ const REPORT_BYTES_MAX: usize = 8 << 10;
 /// What Wasmtime says when a guest hands more bytes to the host than `set_hostcall_fuel` allows. It has no type.
 const HOSTCALL_FUEL_TEXT: &str = "fuel allocated for hostcalls has been exhausted";
 
+/// What stands before the words of a stage that could not use an answer; [`words_of_stage`] takes it off.
+const UNUSABLE: &str = "the model's answer could not be used: ";
+
+/// What stands before the log in a report.
+const LOG_HEAD: &str = "\nlast lines of its log:";
+
+/// What a stage said when it declared a fault, without what the host put around it: that names a digest, which every build
+/// changes.
+pub fn words_of_stage(message: &str) -> &str {
+    let said = message.split_once(UNUSABLE).map_or(message, |(_, said)| said);
+    said.split_once(LOG_HEAD).map_or(said, |(said, _)| said)
+}
+
+/// Whether a stage was stopped because it sent an HTTP request and has no grant.
+pub fn wanted_network(message: &str) -> bool {
+    message.contains(&Denial::NotGranted.to_string())
+}
+
 /// Why the host stopped a guest. It travels through Wasmtime as the error of a host function.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Stopped {
@@ -124,7 +142,7 @@ impl Culprit {
     /// are the stage's own words to whoever started the run.
     pub(crate) fn declared(&self, kind: FaultKind, message: String, log: &StageLog) -> Fault {
         if matches!(kind, FaultKind::InvalidOutput { .. }) {
-            let what = format!("the model's answer could not be used: {message}");
+            let what = format!("{UNUSABLE}{message}");
             return self.fault_with_log(kind, &what, log);
         }
         Fault { kind, message }
@@ -276,7 +294,7 @@ fn add_log(report: &mut String, log: &[LogLine]) {
     if lines.is_empty() {
         return;
     }
-    report.push_str("\nlast lines of its log:");
+    report.push_str(LOG_HEAD);
     for line in lines {
         // Writing to a text cannot fail.
         let _ = write!(report, "\n  {}: {}", line.level.as_str(), clean_line(&line.message, 400));

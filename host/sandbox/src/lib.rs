@@ -50,8 +50,10 @@ use domain::upload::{Added, NewPlugin, UploadError, UploadedPlugin};
 use domain::{Digest, Fault};
 
 pub use checker::{Checker, check_standard_input};
+pub use component::CONTRACT_VERSION;
 pub use engine::{EPOCH_TICK, MEMORY_BYTES_BOUND};
 pub use error::Error;
+pub use fault::{wanted_network, words_of_stage};
 pub use finding::{Finding, FindingKind};
 pub use survey::{COMPONENT_BYTES_MAX, StartCosts, keep_compiled_code};
 

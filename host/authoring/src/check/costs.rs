@@ -4,7 +4,7 @@ use std::time::Duration;
 use domain::Limits;
 use domain::port::{Consumed, KnownPlugin};
 use domain::stage::{Belonging, EarlierArtifact, StageContext};
-use domain::{Artifact, Fault, FaultKind, Json};
+use domain::{Artifact, Fault, Json};
 use sandbox::{MEMORY_BYTES_BOUND, Sandbox, StartCosts};
 use serde::Serialize;
 
@@ -128,32 +128,12 @@ pub(super) async fn measure(
         sandbox.prompt_costs(trial.job().clone(), bytes).await;
     let first_prompt = match outcome {
         Ok(()) => FirstPrompt::Answered { memory_bytes },
-        Err(fault) if is_declared(&fault.kind) => FirstPrompt::Answered { memory_bytes },
+        Err(fault) if fault.kind.is_declared() => FirstPrompt::Answered { memory_bytes },
         Err(fault) => {
             FirstPrompt::Failed { error_code: fault.kind.code().to_owned(), message: fault.message }
         }
     };
     Ok((start, first_prompt))
-}
-
-/// Whether a plugin said so itself, in an orderly way.
-fn is_declared(kind: &FaultKind) -> bool {
-    match kind {
-        FaultKind::BadInput { .. }
-        | FaultKind::InvalidOutput { .. }
-        | FaultKind::Transient { .. }
-        | FaultKind::NeedsHuman { .. }
-        | FaultKind::Model(_) => true,
-        FaultKind::Trap
-        | FaultKind::Limit(_)
-        | FaultKind::PluginNotLoadable
-        | FaultKind::ModelCallInPreview
-        | FaultKind::ArtifactName
-        | FaultKind::ArtifactSet
-        | FaultKind::OutputNotJson
-        | FaultKind::ReplayDiverged
-        | FaultKind::Host => false,
-    }
 }
 
 /// A small context with everything that the plugin names.

@@ -1,5 +1,4 @@
 //! A fault as it is written down: its codes, from which its kind is found again.
-use domain::fault::Limit;
 use domain::model::ModelErrorKind;
 use domain::{Fault, FaultKind};
 use serde::{Deserialize, Serialize};
@@ -39,68 +38,18 @@ impl FaultForm {
     pub(crate) fn comparable(fault: &Fault) -> Self {
         let mut form = Self::from(fault);
         form.message =
-            is_in_words_of_plugin(&fault.kind).then(|| words_of_plugin(&fault.message).to_owned());
+            fault.kind.is_declared().then(|| sandbox::words_of_stage(&fault.message).to_owned());
         form
     }
 
     pub(crate) fn to_fault(&self) -> Result<Fault, String> {
-        let code = || self.code.clone().unwrap_or_default();
-        let bare = [
-            FaultKind::Trap,
-            FaultKind::PluginNotLoadable,
-            FaultKind::ModelCallInPreview,
-            FaultKind::ArtifactName,
-            FaultKind::ArtifactSet,
-            FaultKind::OutputNotJson,
-            FaultKind::ReplayDiverged,
-            FaultKind::Host,
-            FaultKind::BadInput { code: code() },
-            FaultKind::InvalidOutput { code: code() },
-            FaultKind::Transient { code: code() },
-            FaultKind::NeedsHuman { code: code() },
-        ];
-        let limits = Limit::ALL.into_iter().map(FaultKind::Limit);
-        let models = ModelErrorKind::ALL.into_iter().map(|kind| match kind {
-            ModelErrorKind::RateLimited { .. } => FaultKind::Model(ModelErrorKind::RateLimited {
-                retry_after_ms: self.retry_after_ms,
-            }),
-            other => FaultKind::Model(other),
-        });
-        let kind =
-            bare.into_iter().chain(limits).chain(models).find(|kind| kind.code() == self.kind);
+        let code = self.code.as_deref().unwrap_or_default();
+        let kind = FaultKind::from_code(&self.kind, code, self.retry_after_ms);
         let Some(kind) = kind else {
             let known: Vec<&str> = FaultKind::codes().collect();
             return Err(format!("no fault `{}`: there are `{}`", self.kind, known.join("`, `")));
         };
         Ok(Fault { kind, message: self.message.clone().unwrap_or_default() })
-    }
-}
-
-/// What the plugin said, without what the host put around an unusable answer: that names a digest, which every build
-/// changes.
-fn words_of_plugin(message: &str) -> &str {
-    let said = message.split_once("the model's answer could not be used: ");
-    let said = said.map_or(message, |(_, said)| said);
-    said.split_once("\nlast lines of its log:").map_or(said, |(said, _)| said)
-}
-
-/// Whether the message of such a fault is what the plugin, or the model behind it, said.
-pub(crate) fn is_in_words_of_plugin(kind: &FaultKind) -> bool {
-    match kind {
-        FaultKind::BadInput { .. }
-        | FaultKind::InvalidOutput { .. }
-        | FaultKind::Transient { .. }
-        | FaultKind::NeedsHuman { .. }
-        | FaultKind::Model(_) => true,
-        FaultKind::Trap
-        | FaultKind::Limit(_)
-        | FaultKind::PluginNotLoadable
-        | FaultKind::ModelCallInPreview
-        | FaultKind::ArtifactName
-        | FaultKind::ArtifactSet
-        | FaultKind::OutputNotJson
-        | FaultKind::ReplayDiverged
-        | FaultKind::Host => false,
     }
 }
 

@@ -17,7 +17,7 @@ use domain::stage::{
 use domain::{Artifact, Fault, FaultKind, Json, Limits};
 use insta::assert_snapshot;
 
-use super::{CONTRACT_VERSION, Part, Recording, Replayed, replay};
+use super::{Part, Recording, Replayed, replay};
 use crate::context::Input;
 use crate::exchange::{Answer, Exchange, HttpExchange, digest_of};
 
@@ -111,7 +111,7 @@ fn plugin() -> KnownPlugin {
         size_bytes: 1,
         source: PluginSource::Bundled,
         imports: Vec::new(),
-        contract_version: CONTRACT_VERSION.to_string(),
+        contract_version: sandbox::CONTRACT_VERSION.to_string(),
     }
 }
 
@@ -160,7 +160,7 @@ async fn recorded(second: Answer) -> Recording {
     first.request.options.max_tokens = Some(300);
     let exchanges = vec![first, exchange("tell more", second)];
     let fault = Fault { kind: FaultKind::Host, message: String::new() };
-    let contract = Some(CONTRACT_VERSION);
+    let contract = Some(sandbox::CONTRACT_VERSION);
     let log = StageLog::default();
     let mut recording = Recording::of(job, contract, exchanges, Err(fault), log);
     recording.requests = vec![HttpExchange {
@@ -340,12 +340,6 @@ fn what_is_no_recording_or_a_newer_one_is_refused_with_a_plain_word() {
     r.json:1:51: missing field `plugin` ()
     r.json:1:1: EOF while parsing an object (take one with `stagewright plugin record RUN STAGE --to FILE`)
     "#);
-}
-
-#[test]
-fn the_contract_that_recordings_name_is_that_of_the_host() {
-    let contract = include_str!("../../../../wit/stage.wit");
-    assert!(contract.contains(&format!("package stagewright:stage@{CONTRACT_VERSION};")));
 }
 
 #[tokio::test]

@@ -71,6 +71,7 @@ async fn a_stage_without_a_grant_is_stopped_by_its_first_word_of_http() {
     let cure =
         ["wasi:http/types", "`grants.http` in the profile", "operator's `grants.http_hosts`"];
     assert_says(&fault.message, &cure);
+    assert!(crate::wanted_network(&fault.message));
 }
 
 #[tokio::test]

@@ -39,24 +39,25 @@ const PARTS: [&str; 3] = [
 #[cfg(test)]
 pub(super) const LOOKUPS: [&str; 3] = [FIND, CANCEL, OF_RUN];
 
-/// Keeps what is known about a request before it is sent.
+/// Keeps what is known about a request before it is sent, and says whether it may be.
 pub(crate) fn started(
     db: &Connection,
     request: &HttpRequestStarted,
     texts: Texts,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let run = &request.key.run;
     if runs::is_canceled(db, run)? || prune::was_removed(db, run)? {
         // It would stay open for ever.
-        return Ok(());
+        return Ok(false);
     }
     let seq = match find(db, &request.key)? {
-        Some((_, HttpRequestStatus::Answered | HttpRequestStatus::Failed)) => return Ok(()),
+        Some((_, HttpRequestStatus::Answered | HttpRequestStatus::Failed)) => return Ok(false),
         Some((seq, HttpRequestStatus::Open | HttpRequestStatus::Canceled)) => seq,
         None => insert(db, request)?,
     };
     db.prepare_cached(SENT)?.execute(params![seq, request.at.as_unix_ms()])?;
-    texts::written(db, seq, &request.key, texts)
+    texts::written(db, seq, &request.key, texts)?;
+    Ok(true)
 }
 
 /// Keeps what came of a request. One that was refused before it was sent has no other record.

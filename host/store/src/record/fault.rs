@@ -1,5 +1,4 @@
 //! A fault as it is stored: its codes, from which its kind is found again.
-use domain::fault::Limit;
 use domain::model::ModelErrorKind;
 use domain::{Fault, FaultKind};
 use serde::{Deserialize, Serialize};
@@ -39,49 +38,14 @@ impl TryFrom<FaultRecord> for Fault {
     type Error = Unreadable;
 
     fn try_from(record: FaultRecord) -> Result<Self, Unreadable> {
-        Ok(Fault { kind: kind_of(&record)?, message: record.message })
+        let plugin_code = record.plugin_code.as_deref().unwrap_or_default();
+        let kind = FaultKind::from_code(&record.code, plugin_code, record.retry_after_ms)
+            .ok_or_else(|| Unreadable(format!("unknown fault `{}`", record.code)))?;
+        Ok(Fault { kind, message: record.message })
     }
-}
-
-const LIMITS: [Limit; 7] = [
-    Limit::Memory,
-    Limit::CpuTime,
-    Limit::WallTime,
-    Limit::CallBytes,
-    Limit::ArtifactCount,
-    Limit::ArtifactBytes,
-    Limit::Stack,
-];
-
-fn kind_of(record: &FaultRecord) -> Result<FaultKind, Unreadable> {
-    let plugin_code = || record.plugin_code.clone().unwrap_or_default();
-    let bare = [
-        FaultKind::Trap,
-        FaultKind::PluginNotLoadable,
-        FaultKind::ModelCallInPreview,
-        FaultKind::ArtifactName,
-        FaultKind::ArtifactSet,
-        FaultKind::OutputNotJson,
-        FaultKind::ReplayDiverged,
-        FaultKind::Host,
-        FaultKind::BadInput { code: plugin_code() },
-        FaultKind::InvalidOutput { code: plugin_code() },
-        FaultKind::Transient { code: plugin_code() },
-        FaultKind::NeedsHuman { code: plugin_code() },
-    ];
-    let limits = LIMITS.into_iter().map(FaultKind::Limit);
-    let model = model_error_kind(&record.code, record.retry_after_ms).map(FaultKind::Model);
-    let mut all = bare.into_iter().chain(limits).chain(model);
-    all.find(|kind| kind.code() == record.code)
-        .ok_or_else(|| Unreadable(format!("unknown fault `{}`", record.code)))
 }
 
 /// The kind of a model's error that has this code.
 pub(crate) fn model_error_kind(code: &str, retry_after: Option<u64>) -> Option<ModelErrorKind> {
-    ModelErrorKind::from_code(code).map(|kind| match kind {
-        ModelErrorKind::RateLimited { .. } => {
-            ModelErrorKind::RateLimited { retry_after_ms: retry_after }
-        }
-        other => other,
-    })
+    ModelErrorKind::from_code(code).map(|kind| kind.with_retry_after(retry_after))
 }

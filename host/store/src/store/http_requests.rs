@@ -9,8 +9,9 @@ use crate::{Error, Listed, Page};
 
 impl Store {
     /// Keeps what is known about an HTTP request before it is sent. When it returns, it is on the disk: a request that
-    /// changes something must not be sent again by a host that knows nothing of it.
-    pub async fn http_request_started(&self, request: HttpRequestStarted) -> Result<(), Error> {
+    /// changes something must not be sent again by a host that knows nothing of it. `false`: it is not to be sent, since
+    /// its run was called off or removed, or its outcome is known.
+    pub async fn http_request_started(&self, request: HttpRequestStarted) -> Result<bool, Error> {
         let texts = self.inner.texts;
         let work = move |db: &_| http_requests::started(db, &request, texts);
         self.inner.writer.perform(work).await

@@ -127,6 +127,20 @@ async fn the_end_of_the_attempt_closes_what_is_open_and_takes_the_texts_that_are
 }
 
 #[tokio::test]
+async fn what_nobody_wants_or_what_has_an_outcome_may_not_be_sent() {
+    let mut scene = three_sent(Texts::Whole).await;
+    let may_be_sent = async |scene: &Scene, ordinal| {
+        scene.store.http_request_started(started(&run_id(1), ordinal, 70)).await.unwrap()
+    };
+    assert!(!may_be_sent(&scene, 1).await, "it was answered");
+    assert!(!may_be_sent(&scene, 2).await, "it was refused");
+    assert!(may_be_sent(&scene, 3).await, "it was on its way");
+    scene.give(scene::cancel()).await;
+    assert!(!may_be_sent(&scene, 4).await, "the run was called off");
+    assert_eq!(listed(&scene.store).await.len(), 3);
+}
+
+#[tokio::test]
 async fn an_archive_has_the_requests_and_a_removed_run_has_none() {
     let mut scene = three_sent(Texts::Whole).await;
     scene.give(scene::cancel()).await;

@@ -2,8 +2,3 @@
 
 /// How a stage that sends requests is tested.
 pub(super) const HOW_TO_TEST: &str = "`plugin run` and `plugin test` give a stage no network, whatever is granted: start a run whose profile grants the host, then take the attempt with `stagewright plugin record`, and test with `stagewright plugin replay`, which gives the recorded responses";
-
-/// Whether a stage failed because it sent a request. No kind of a fault says so: its words name the interface.
-pub(super) fn is_missing(error_message: &str) -> bool {
-    error_message.contains("it called `wasi:http/")
-}

@@ -148,7 +148,7 @@ fn show_failure(output: &Output, failure: &Failure) {
         output.line("  last lines of its log:");
         failure.log.iter().for_each(|line| output.line(&format!("    {}", clean(line))));
     }
-    if network::is_missing(&failure.error_message) {
+    if sandbox::wanted_network(&failure.error_message) {
         output.line(&format!("  {}", network::HOW_TO_TEST));
     }
 }

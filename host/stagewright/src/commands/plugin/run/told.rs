@@ -165,7 +165,7 @@ impl Told<'_> {
         let paint = output.paint_notes();
         let told = render::fault(&fault_dto(fault));
         output.note(&format!("{} the stage failed: {told}", paint.bad("error:")));
-        if network::is_missing(&fault.message) {
+        if sandbox::wanted_network(&fault.message) {
             output.note(&format!("{} {}", paint.good("hint:"), network::HOW_TO_TEST));
         }
         let hint = format!("do the same again with `{}`", self.reproduce);
