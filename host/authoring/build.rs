@@ -20,6 +20,13 @@ const LEFT_BY_TOOLS: [&str; 5] = ["target", "node_modules", ".venv", "__pycache_
 const CONTRACT_HERE: &str = "path: \"../../wit\"";
 const CONTRACT_IN_PROJECT: &str = "path: \"../wit\"";
 
+/// What other members of the workspace have these packages depend on, by features that a project does not turn on. With
+/// them a project's lock file would be rewritten by its first build.
+const LEFT_OUT: [(&str, &[&str]); 2] = [
+    ("hashbrown", &["allocator-api2", "equivalent", "serde", "serde_core"]),
+    ("semver", &["serde", "serde_core"]),
+];
+
 fn main() {
     let here = PathBuf::from(required("CARGO_MANIFEST_DIR"));
     let workspace = here.ancestors().nth(2).expect("the crate lies two folders below the root");
@@ -158,12 +165,10 @@ fn locked_packages(lock: &Table) -> Vec<&Table> {
 
 /// As lock files name them: `name`, or `name version` where there are several versions.
 fn dependencies(package: &Table) -> impl Iterator<Item = &str> {
-    package
-        .get("dependencies")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
+    let left_out = LEFT_OUT.iter().find(|(name, _)| text_of(package, "name") == Some(name));
+    let left_out = left_out.map_or(&[][..], |(_, names)| names);
+    let all = package.get("dependencies").and_then(Value::as_array).into_iter().flatten();
+    all.filter_map(Value::as_str).filter(move |needed| !left_out.contains(needed))
 }
 
 fn find<'a>(reference: &str, packages: &[&'a Table]) -> &'a Table {

@@ -11,7 +11,8 @@ use crate::support::{Folder, stagewright};
 /// would be 2.5 MB more.
 const COMPONENT_BYTES_MAX: u64 = 2_000_000;
 
-/// A folder in which cargo finds its crates, asks no network, and keeps what it has compiled for the next time.
+/// A folder in which cargo finds its crates, asks no network, and keeps what it has compiled for the next time. The plugins
+/// that are built so need names of their own.
 fn folder() -> Folder {
     let mut folder = Folder::new();
     for name in ["CARGO_HOME", "RUSTUP_HOME"] {
@@ -65,11 +66,14 @@ fn a_new_project_is_as_open_to_others_as_what_its_author_writes() {
 #[test]
 fn a_new_rust_plugin_builds_passes_its_test_and_is_a_plugin() {
     let folder = folder();
-    let project = begun(&folder, "tagline", "rust");
-    let ran = stagewright(&folder, &["plugin", "build", "tagline"]);
+    let project = begun(&folder, "motto", "rust");
+    let lock = || fs::read_to_string(project.join("Cargo.lock")).expect("the lock file");
+    let lock_at_first = lock();
+    let ran = stagewright(&folder, &["plugin", "build", "motto"]);
     assert_eq!(ran.code, 0, "{ran}");
-    assert!(ran.stdout.starts_with("built `tagline/dist/plugin.wasm`: "), "{ran}");
-    assert!(ran.stdout.ends_with("next: stagewright plugin test tagline\n"), "{ran}");
+    assert_eq!(lock(), lock_at_first, "cargo finds nothing to change in it");
+    assert!(ran.stdout.starts_with("built `motto/dist/plugin.wasm`: "), "{ran}");
+    assert!(ran.stdout.ends_with("next: stagewright plugin test motto\n"), "{ran}");
     assert!(ran.stderr.contains("Finished"), "cargo's words are shown: {ran}");
 
     let component = fs::read(project.join("dist/plugin.wasm")).expect("the component");
@@ -83,11 +87,11 @@ fn a_new_rust_plugin_builds_passes_its_test_and_is_a_plugin() {
     let printed = tested(&folder, &project);
     assert!(printed.contains("an_answer_becomes_a_clean_brief ... ok"), "{printed}");
 
-    let ran = stagewright(&folder, &["plugin", "test", "tagline"]);
+    let ran = stagewright(&folder, &["plugin", "test", "motto"]);
     assert_eq!(ran.code, 0, "its fixture passes: {ran}");
 
-    folder.write(".stagewright/plugins/tagline.wasm", component);
-    let shown = stagewright(&folder, &["plugins", "show", "tagline", "-o", "json"]).json();
+    folder.write(".stagewright/plugins/motto.wasm", component);
+    let shown = stagewright(&folder, &["plugins", "show", "motto", "-o", "json"]).json();
     assert_eq!(shown["version"], "0.1.0");
     assert_eq!(shown["makes"][0]["name"], "brief.md");
 }

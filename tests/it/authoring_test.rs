@@ -1,4 +1,6 @@
 //! A plugin is tested against plain files: what it is told, what the model answers, what it has to make.
+use serde_json::json;
+
 use crate::support::{Folder, Ran, stagewright};
 
 const ANSWER: &str = "answer-1.md";
@@ -157,4 +159,121 @@ fn bad_files_are_named_with_the_place_and_no_fixtures_with_how_to_begin_one() {
     let ran = test(&folder, &[]);
     assert_eq!(ran.code, 1, "{ran}");
     assert!(ran.stderr.contains("fixtures/first/input.yaml"), "{ran}");
+}
+
+const BEES_URL: &str = "https://api.example.com/bees";
+
+/// A response to a GET of [`BEES_URL`].
+fn response(body: &str) -> String {
+    let answer =
+        json!({ "status": 200, "headers": [["content-type", "text/plain"]], "body": body });
+    json!({ "method": "GET", "url": BEES_URL, "answer": answer }).to_string()
+}
+
+/// A project with one fixture, whose stage sends this request so many times.
+fn fetching(request: &str, count: u64) -> Folder {
+    let folder = Folder::new();
+    let rogue = std::fs::read(plugin_bundle::ROGUE_STAGE_PATH).expect("the rogue stage");
+    folder.write("research.wasm", rogue);
+    let settings = json!({ "verb": "fetch", "text": request, "count": count });
+    let input = format!("request_text: bees\nsettings: {settings}\n");
+    folder.write("fixtures/bees/input.yaml", input);
+    folder
+}
+
+#[test]
+fn a_fixture_answers_http_requests_in_their_order_and_keeps_what_was_sent() {
+    let folder = fetching(BEES_URL, 2);
+    folder.write("fixtures/bees/response-1.json", response("a hive"));
+    let error = json!({ "kind": "http_timeout", "message": "slow bees" });
+    let second = json!({ "method": "GET", "url": BEES_URL, "error": error });
+    folder.write("fixtures/bees/response-2.json", second.to_string());
+    let ran = test(&folder, &["--update"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    let expected = |name: &str| {
+        let path = folder.path().join("fixtures/bees/expected").join(name);
+        std::fs::read_to_string(path).expect("it came out")
+    };
+    let output = expected("output.yaml");
+    assert!(output.contains("body: a hive") && output.contains("HttpResponseTimeout"), "{output}");
+    let line = format!("- method: GET\n  url: {BEES_URL}\n");
+    assert_eq!(expected("http-requests.yaml"), line.repeat(2));
+    assert_eq!(test(&folder, &[]).code, 0);
+
+    folder.write("fixtures/bees/response-1.json", response("wasps"));
+    let ran = test(&folder, &[]);
+    assert!(ran.stdout.contains("+- body: wasps"), "{ran}");
+}
+
+#[test]
+fn a_request_that_no_response_is_for_fails_the_fixture_and_so_does_one_that_never_came() {
+    let folder = fetching(BEES_URL, 2);
+    folder.write("fixtures/bees/response-1.json", response("a hive"));
+    let problem = |folder: &Folder| {
+        let ran = test(folder, &["--update", "-o", "json"]);
+        assert_eq!(ran.code, 1, "{ran}");
+        let report = &ran.json()["fixtures"][0];
+        assert_eq!(report["verdict"], "failed", "{ran}");
+        assert!(report["failure"].is_null(), "the problem says it: {ran}");
+        report["problems"][0].as_str().expect("a problem").to_owned()
+    };
+    let told = problem(&folder);
+    assert!(told.starts_with("the stage sent HTTP request 2, `GET https://api."), "{told}");
+    assert!(told.contains("write `response-2.json`"), "{told}");
+
+    let folder = fetching(&format!("POST {BEES_URL}"), 1);
+    folder.write("fixtures/bees/response-1.json", response("a hive"));
+    let told = problem(&folder);
+    let wanted = format!("as `POST {BEES_URL}`, and response 1 is for `GET {BEES_URL}`");
+    assert!(told.contains(&wanted), "{told}");
+
+    let folder = fetching(BEES_URL, 1);
+    folder.write("fixtures/bees/response-1.json", response("a hive"));
+    folder.write("fixtures/bees/response-2.json", response("a hive"));
+    let told = problem(&folder);
+    assert!(told.starts_with("the stage sent 1 HTTP request, and there are 2 responses"), "{told}");
+    folder.write("fixtures/bees/response-2.json", r#"{ "method": "GET", "url": "x" }"#);
+    let told = problem(&folder);
+    assert!(told.contains("neither `answer` nor `error`"), "{told}");
+}
+
+#[test]
+fn a_trial_gets_responses_of_files_and_its_recording_replays_equal() {
+    let folder = fetching(BEES_URL, 1);
+    folder.write("bees.json", response("a hive"));
+    let run = ["plugin", "run", "research.wasm", "--input", "fixtures/bees/input.yaml"];
+    let ran = stagewright(&folder, &run);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("write `response-1.json` into the fixture"), "{ran}");
+
+    let more = ["--response", "bees.json", "--record", "r.json"];
+    let ran = stagewright(&folder, &[&run[..], &more].concat());
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(ran.stdout.contains(&format!("1 GET {BEES_URL}: 200, 6 B")), "{ran}");
+    let replay = ["plugin", "replay", "r.json", "--component", "research.wasm"];
+    let ran = stagewright(&folder, &replay);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(ran.stdout.contains("0 questions, 1 HTTP request, "), "{ran}");
+
+    let ran = stagewright(&folder, &[&run[..], &["--response", "bees.json"].repeat(2)].concat());
+    assert!(ran.stderr.contains("sent 1 HTTP request, and 2 responses were given"), "{ran}");
+}
+
+#[test]
+fn a_slip_in_the_finish_reason_is_refused_with_those_that_there_are() {
+    let folder = project();
+    std::fs::remove_file(folder.path().join("fixtures/bees").join(ANSWER)).expect("a file");
+    let answer = |reason: &str| format!(r#"{{ "content": "x", "finish_reason": {reason} }}"#);
+    folder.write("fixtures/bees/answer-1.json", answer(r#""lenght""#));
+    let ran = test(&folder, &["--update"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(
+        ran.stdout.contains("no `finish_reason` `lenght`: there are `stop`, `length`"),
+        "{ran}"
+    );
+    for reason in [r#""length""#, r#""content-filter""#, r#"{ "other": "eos" }"#] {
+        folder.write("fixtures/bees/answer-1.json", answer(reason));
+        let ran = test(&folder, &["--update"]);
+        assert!(!ran.stdout.contains("no `finish_reason`"), "{ran}");
+    }
 }

@@ -2,7 +2,7 @@
 use model_server::ModelServer;
 use serde_json::{Value, json};
 
-use crate::support::{Api, Folder, Server};
+use crate::support::{Api, Folder, Server, stagewright};
 
 /// The stages of `software_delivery`, with what each leaves.
 const CREW: [(&str, [&str; 2]); 6] = [
@@ -222,12 +222,29 @@ async fn what_is_wrong_with_a_template_is_said_before_a_question_is_paid() {
     let folder = Folder::new();
     let broken = OWN.replace("{{#if variable.tone}}in a", "{{#if tone}}in a");
     folder.write(".stagewright/profiles/own.yaml", broken);
+    let checked = stagewright(&folder, &["profiles", "check"]);
+    assert_eq!(checked.code, 1, "{checked}");
+    let text = checked.to_string();
+    for says in ["own.yaml:", "in its line 1: `Write a pitch {{#if tone}}", "`variable.NAME`"] {
+        assert!(text.contains(says), "no `{says}` in {text}");
+    }
+    // The same at the start of a run, also for what the run itself says.
+    folder.write(".stagewright/profiles/own.yaml", OWN);
     let server = Server::start(&folder);
-    let run = server.api.start("own").await;
+    let overrides = json!({ "press": { "settings": { "prompt": "Judge {{artifact.pitch.md}" } } });
+    let body = json!({ "mode": "own", "request_text": "Bees", "stage_overrides": overrides });
+    let refused = server.api.post("/api/v2/workflow-runs", &body).await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
+    assert!(refused.text.contains("/stage_overrides/press/settings/prompt"), "{}", refused.text);
+    // What only a run can tell is told when the stage begins, and before it asks.
+    let missing =
+        json!({ "pitch": { "settings": { "prompt": "In the tone\n {{variable.tone}}" } } });
+    let body = json!({ "mode": "own", "request_text": "Bees", "stage_overrides": missing });
+    let run = run_of(&start(&server.api, &body).await);
     let failed = server.api.reaches(&run, &["failed", "completed"]).await;
     assert_eq!(failed["fault"]["error_code"], "stage_bad_input", "{failed:#}");
     let message = failed["fault"]["error_message"].as_str().expect("words");
-    assert!(message.contains("line 1, column 15: `tone` names nothing"), "{message}");
+    assert!(message.contains("line 2, column 2: the run has no variable `tone`"), "{message}");
     let calls = items(&server.api, &format!("/api/v2/workflow-runs/{run}/llm-calls")).await;
     assert_eq!(calls.len(), 0);
 }

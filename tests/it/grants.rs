@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::support::{Api, Folder, Server, stagewright};
+use crate::support::{Api, Folder, Ran, Server, stagewright};
 
 /// Longest wait for a request; it only ends a test that would hang.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -181,6 +181,33 @@ async fn a_granted_host_is_reached_and_the_request_is_on_record() {
 }
 
 #[tokio::test]
+async fn a_secret_in_a_url_is_sent_and_stands_in_no_record_and_a_replay_knows_it_all_the_same() {
+    let web = Web::start().await;
+    let folder = Folder::new();
+    allow(&folder, &[&web.host()], &[&web.host()], "");
+    let stage = fetch("fetch", &web.url("/a?api_key=s3cret&page=2"), 1);
+    write_profile(&folder, &[&web.host()], &[&stage]);
+    let (_, listed) = ran(&folder).await;
+    assert_eq!(web.heard(), ["GET /a?api_key=s3cret&page=2"]);
+    assert_eq!(listed, ["GET /a?api_key=***&page=2 answered 200 tries=1"]);
+    let record = ["plugin", "record", "last", "stage-0", "--to", "one.recording.json"];
+    let recorded = stagewright(&folder, &record);
+    assert_eq!(recorded.code, 0, "{recorded}");
+    let text = std::fs::read_to_string(folder.path().join("one.recording.json")).unwrap();
+    let mut recording: Value = serde_json::from_str(&text).unwrap();
+    let requests = recording["exchanges"].to_string();
+    assert!(requests.contains("api_key=***") && !requests.contains("s3cret"), "{requests}");
+    let ran = replayed(&folder, &recording);
+    assert_eq!((ran.code, &ran.json()["equal"]), (0, &json!(true)), "{ran}");
+    // Another secret is another request, and what is said about it tells neither.
+    recording["context"]["settings"]["text"] = json!(web.url("/a?api_key=0ther&page=2"));
+    let ran = replayed(&folder, &recording);
+    let divergence = ran.json()["divergence"].to_string();
+    assert!(divergence.contains("a secret in its URL"), "{ran}");
+    assert!(!divergence.contains("0ther") && !divergence.contains("s3cret"), "{ran}");
+}
+
+#[tokio::test]
 async fn what_the_operator_does_not_allow_begins_no_run() {
     let folder = Folder::new();
     write_profile(&folder, &["api.example.com"], &["{ verb: fine }"]);
@@ -345,6 +372,64 @@ async fn a_replay_sends_nothing_again_whatever_the_configuration_says_now() {
     assert_eq!(data(&folder, &run, "01-stage-0")[0]["body"], "bees");
     let later = data(&folder, &run, "02-stage-1");
     assert_eq!(later[0]["error"], "ErrorCode::HttpRequestDenied");
+}
+
+/// The recording with a change, replayed with the same component.
+fn replayed(folder: &Folder, recording: &Value) -> Ran {
+    let path = folder.write("changed.recording.json", recording.to_string());
+    let path = path.display().to_string();
+    let component = plugin_bundle::ROGUE_STAGE_PATH;
+    let replay = ["-o", "json", "plugin", "replay", &path, "--component", component];
+    stagewright(folder, &replay)
+}
+
+#[tokio::test]
+async fn recorded_requests_replay_equal_and_the_first_that_is_another_is_named() {
+    let web = Web::start().await;
+    let folder = Folder::new();
+    allow(&folder, &[&web.host()], &[&web.host()], "");
+    // The third is one more than the limits allow; the second stage asks for a host that is not granted.
+    let stages = [fetch("fetch", &web.url("/a"), 3), fetch("fetch", "https://b.example/", 1)];
+    write_profile(&folder, &[&web.host()], &[&stages[0], &stages[1]]);
+    ran(&folder).await;
+    let recorded = |stage: &str| {
+        let name = format!("{stage}.recording.json");
+        let ran = stagewright(&folder, &["plugin", "record", "last", stage, "--to", &name]);
+        assert_eq!(ran.code, 0, "{ran}");
+        let text = std::fs::read_to_string(folder.path().join(&name)).expect("the recording");
+        serde_json::from_str::<Value>(&text).expect("a recording is JSON")
+    };
+    let (fetched, refused) = (recorded("stage-0"), recorded("stage-1"));
+    assert_eq!(fetched["exchanges"].as_array().expect("exchanges").len(), 2);
+    assert_eq!(refused["exchanges"][0]["http"]["error"]["kind"], "http_denied");
+    for recording in [&fetched, &refused] {
+        let ran = replayed(&folder, recording);
+        assert_eq!((ran.code, &ran.json()["equal"]), (0, &json!(true)), "{ran}");
+    }
+    assert_eq!(web.heard().len(), 2, "a replay sends nothing");
+
+    let divergence = |recording: &Value| {
+        let ran = replayed(&folder, recording);
+        assert_eq!(ran.code, 1, "{ran}");
+        let divergence = ran.json()["divergence"].clone();
+        let text = |name: &str| divergence[name].as_str().expect("a text").to_owned();
+        format!("{}: {}", text("part"), text("message"))
+    };
+    let mut changed = fetched.clone();
+    changed["exchanges"][1]["http"]["answer"]["body"] = json!("wasps");
+    assert_eq!(divergence(&changed), "the data: it differs");
+    let mut changed = fetched.clone();
+    changed["exchanges"].as_array_mut().expect("exchanges").remove(1);
+    let added = "HTTP request 2: it is sent in the replay, and was not when it was recorded";
+    assert_eq!(divergence(&changed), added);
+    let mut changed = fetched.clone();
+    changed["context"]["settings"]["text"] = json!(web.url("/b"));
+    let other = "HTTP request 1: the stage sends something else than when it was recorded";
+    assert_eq!(divergence(&changed), other);
+    let mut changed = fetched;
+    changed["context"]["settings"]["count"] = json!(1);
+    let missing = "HTTP request 2: it was sent when it was recorded, and is not sent in the replay";
+    assert_eq!(divergence(&changed), missing);
 }
 
 #[test]

@@ -223,6 +223,7 @@ fn the_terminal_does_the_same_without_a_server() {
     let missing = run(&["plugins", "add", "none.wasm"]);
     assert_eq!(missing.code, 2, "{missing}");
     assert!(missing.stderr.contains("`none.wasm` cannot be read"), "{missing}");
+    assert!(!missing.stderr.contains("checking"), "there is nothing to check: {missing}");
 
     // A file that somebody has changed is told, and not used.
     let uploads = folder.data().join("plugins/uploaded");

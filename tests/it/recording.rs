@@ -66,6 +66,9 @@ async fn a_tampered_recording_and_another_component_diverge_at_the_right_place()
     let ran = replayed(&folder, &tampered);
     assert_eq!(ran.code, 1, "{ran}");
     assert_eq!(ran.json()["divergence"]["part"], "artifact `research.md`", "{ran}");
+    let ran = stagewright(&folder, &["plugin", "replay", &tampered.display().to_string()]);
+    assert!(ran.stdout.contains("at artifact `research.md`: it differs"), "{ran}");
+    assert!(!ran.stderr.contains("research.md"), "it is told once: {ran}");
 
     let (_, other) = plugin_bundle::PLUGINS
         .iter()

@@ -5,6 +5,7 @@
 mod form;
 mod http;
 mod ports;
+mod script;
 
 use std::path::Path;
 
@@ -16,8 +17,10 @@ use sha2::{Digest as _, Sha256};
 pub(crate) use form::parse_json;
 use form::{AnswerForm, ExchangeForm, RequestForm};
 pub use http::HttpExchange;
+pub(crate) use http::{requests_as_yaml, requests_rewritten};
 pub(crate) use ports::Kept;
 pub use ports::{CallBound, Recorder, Script};
+pub use script::HttpScript;
 
 use crate::Error;
 use crate::context::{read_text, written_yaml};
@@ -76,7 +79,7 @@ impl Answer {
             return Ok(Self::of_text(text));
         }
         let form: AnswerForm = parse_json(&text, path)?;
-        form.try_into().map_err(|problem: String| {
+        form.of_a_known_reason().and_then(Answer::try_from).map_err(|problem: String| {
             let place = path.display().to_string();
             Error::Problems(profile::Problem::of_file(place, problem).into())
         })

@@ -1,7 +1,8 @@
 //! Fixtures: what a stage is told, what the model answers, and what the stage has to make of it, in plain files.
 //!
 //! A fixture is a folder `fixtures/NAME`: `input.yaml`; `answer-1.md`, `answer-2.md` and so on, or `answer-1.json` for what
-//! is no plain text; and `expected`, with each artifact as a file, `output.yaml` or `error.yaml`, and `requests.yaml`.
+//! is no plain text; `response-1.json` and so on for what other hosts answer; and `expected`, with each artifact as a file,
+//! `output.yaml` or `error.yaml`, `requests.yaml`, and `http-requests.yaml`.
 //!
 //! Invariant: nothing outside of the folder of a fixture is read or written.
 mod answers;
@@ -20,7 +21,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::context::Input;
-use crate::exchange::Script;
+use crate::exchange::{HttpScript, Script};
 use crate::trial::{Trial, Tried};
 
 /// The folder of a project in which its fixtures are.
@@ -225,20 +226,26 @@ async fn attempt(
         );
         return Ok(Err(vec![problem]));
     }
-    let answers = answers::of(&fixture.folder)?;
+    let answers = answers::of_model(&fixture.folder)?;
     let answer_count = answers.len();
     let script = Arc::new(Script::new(answers));
-    let Tried { attempt, .. } = trial.run(sandbox, script.clone()).await;
+    let network = trial.network(answers::of_hosts(&fixture.folder)?);
+    let Tried { attempt, .. } = trial.run(sandbox, script.clone(), network.clone()).await;
     *failure = attempt.outcome.as_ref().err().map(|fault| Failure::of(fault, &attempt));
     let asked = script.asked();
-    if let Some(problem) = other_count(asked.len(), answer_count) {
-        if asked.len() > answer_count {
-            // It failed for want of an answer, which is what the problem says.
-            *failure = None;
-        }
+    let surprise = network.as_ref().and_then(|network| network.problem());
+    if surprise.is_some() || asked.len() > answer_count {
+        // It failed for want of an answer, which is what the problem says.
+        *failure = None;
+    }
+    let problem = surprise
+        .or_else(|| other_count(asked.len(), answer_count))
+        .or_else(|| network.as_deref().and_then(unsent));
+    if let Some(problem) = problem {
         return Ok(Err(vec![problem]));
     }
-    let actual = match expected::files_of(&attempt.outcome, &asked) {
+    let sent = network.map(|network| network.sent()).unwrap_or_default();
+    let actual = match expected::files_of(&attempt.outcome, &asked, &sent) {
         Ok(actual) => actual,
         Err(problem) => return Ok(Err(vec![problem])),
     };
@@ -258,6 +265,28 @@ async fn attempt(
         expected::update(&folder, &actual, &differences)?;
     }
     Ok(Ok(differences))
+}
+
+/// What is wrong if a stage sends fewer HTTP requests than there are responses.
+fn unsent(network: &HttpScript) -> Option<String> {
+    let sent_count = network.sent().len();
+    let count = match network.unused_count() {
+        0 => return None,
+        unused_count => sent_count + unused_count,
+    };
+    let counted = |count: usize, one: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    };
+    let sent = match sent_count {
+        0 => "no HTTP request".to_owned(),
+        count => counted(count, "HTTP request"),
+    };
+    let there_are = if count == 1 { "there is" } else { "there are" };
+    Some(format!(
+        "the stage sent {sent}, and {there_are} {}: remove those that it does not ask for, or find out why it does not",
+        counted(count, "response")
+    ))
 }
 
 /// What is wrong if a stage asks more or less often than there are answers.

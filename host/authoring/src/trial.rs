@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use domain::plan::PluginRef;
 use domain::port::{
-    Attempt, KnownPlugin, ModelPort, PluginCatalog as _, Ports, StageJob, StageRunner as _,
+    Attempt, HttpPort, KnownPlugin, ModelPort, PluginCatalog as _, Ports, StageJob,
+    StageRunner as _,
 };
 use domain::{Json, Limits};
 use profile::{Problem, Problems, SettingsSchema, StageArtifacts};
@@ -22,7 +23,7 @@ pub use provider::{ProviderModels, Spending, scripted_writer};
 
 use crate::Error;
 use crate::context::Input;
-use crate::exchange::{CallBound, Exchange, Recorder};
+use crate::exchange::{CallBound, Exchange, HttpExchange, HttpScript, Recorder};
 
 /// The sandbox of an author: no plugins but those that are named by their file.
 pub struct Workshop {
@@ -95,6 +96,8 @@ pub struct Tried {
     pub attempt: Attempt,
     /// What it asked, and what it was told; in order.
     pub exchanges: Vec<Exchange>,
+    /// What it sent to other hosts, and what came of it; in order.
+    pub requests: Vec<HttpExchange>,
 }
 
 impl Trial {
@@ -147,13 +150,26 @@ impl Trial {
         &self.job.limits
     }
 
-    /// Does the stage once. `models` answers its questions.
-    pub async fn run(&self, sandbox: &Sandbox, models: Arc<dyn ModelPort>) -> Tried {
+    /// The network of a stage that has these responses. Without any it has none, as without a grant.
+    pub fn network(&self, responses: Vec<HttpExchange>) -> Option<Arc<HttpScript>> {
+        let request_count_max = self.job.limits.http_request_count_max;
+        (!responses.is_empty()).then(|| Arc::new(HttpScript::new(responses, request_count_max)))
+    }
+
+    /// Does the stage once. `models` answers its questions, and `network` its requests; without one it reaches no host.
+    pub async fn run(
+        &self,
+        sandbox: &Sandbox,
+        models: Arc<dyn ModelPort>,
+        network: Option<Arc<HttpScript>>,
+    ) -> Tried {
         let recorder = Arc::new(Recorder::new(models));
         // As in a run, a question beyond the bound is refused and not recorded.
         let asked = Arc::clone(&recorder) as Arc<dyn ModelPort>;
         let bound = CallBound::new(asked, self.job.limits.model_call_count_max);
-        let attempt = sandbox.run(self.job.clone(), Ports::models(Arc::new(bound))).await;
-        Tried { attempt, exchanges: recorder.exchanges() }
+        let http = network.clone().map(|script| script as Arc<dyn HttpPort>);
+        let attempt = sandbox.run(self.job.clone(), Ports { models: Arc::new(bound), http }).await;
+        let requests = network.map(|script| script.answered()).unwrap_or_default();
+        Tried { attempt, exchanges: recorder.exchanges(), requests }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Bodies are whole: a request is journaled with its answer, so that a replay gives the same one.
 mod grant;
+mod secret;
 
 pub use grant::{HTTP_GRANT_COUNT_MAX, HttpGrant, HttpTarget, InvalidHttpGrant};
+pub use secret::{is_secret, masked_url};
 
 /// A request as a stage makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What a stage would ask at this moment, and about what it would cost. Nothing is asked.
+//! What a stage would ask at this moment, or asked when it began, and about what it would cost. Nothing is asked.
 use domain::model::{ModelRequest, Usage, UsageSource};
 use domain::run::Run;
 use domain::{RunId, StageIdx, StageKey};
@@ -27,7 +27,8 @@ pub struct PromptPreview {
 }
 
 impl Engine {
-    /// Builds the prompt of a stage with what the run has made so far.
+    /// Builds the prompt of a stage with what the run has made so far. A stage that is done is told what it was told then:
+    /// later ones may have set variables since.
     ///
     /// # Errors
     /// [`Error::UnknownRun`], [`Error::UnknownStage`], [`Error::ArtifactsMissing`] if the stage builds on something that
@@ -55,8 +56,14 @@ impl Engine {
         if !missing.is_empty() {
             return Err(Error::ArtifactsMissing { stage: planned.key.clone(), missing });
         }
-        let attempts = run.progress()[idx.as_usize()].attempts;
-        let job = self.0.job(run, idx, planned, attempts + 1).await?;
+        let progress = &run.progress()[idx.as_usize()];
+        let attempts = progress.attempts;
+        let job = if progress.result.is_some() {
+            let begun = self.0.run_at(run.id(), idx, attempts).await?;
+            self.0.job(&begun, idx, planned, attempts).await?
+        } else {
+            self.0.job(run, idx, planned, attempts + 1).await?
+        };
         let built = self.0.parts.runner.build_prompt(job).await.map_err(Error::Fault)?;
         let request = request::filled_in(built, &planned.model);
         let gateway = self.gateway();

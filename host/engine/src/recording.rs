@@ -113,14 +113,18 @@ impl Inner {
         };
         let is_wanted = |(attempt, _): &(u32, _)| wanted.is_none_or(|wanted| wanted == *attempt);
         let (attempt, outcome) = endings().rfind(is_wanted).ok_or_else(unknown)?;
-        let begin = events.iter().position(|event| {
-            matches!(event, Event::StageStarted { stage, attempt: begun }
-                if *stage == idx && *begun == attempt)
-        });
-        let begin = begin.expect("an attempt begins before it ends");
-        let run = Run::replay(run.clone(), &events[..=begin]);
-        let run = run.expect("the log begins with the run's creation");
+        let run = begun(run, &events, idx, attempt);
         Ok(Ended { run, stage: idx, attempt, outcome })
+    }
+
+    /// The run as it was when an attempt at the stage began that has been made.
+    pub(crate) async fn run_at(
+        &self,
+        run: &RunId,
+        stage: StageIdx,
+        attempt: u32,
+    ) -> Result<Run, Error> {
+        Ok(begun(run, &self.log_of(run).await?, stage, attempt))
     }
 
     async fn log_of(&self, run: &RunId) -> Result<Vec<Event>, Error> {
@@ -234,6 +238,17 @@ impl Inner {
         let request_digest = detail.row.request_digest;
         Ok(RecordedCall { request, request_digest, outcome, partial })
     }
+}
+
+/// The run after the events up to the beginning of this attempt.
+fn begun(run: &RunId, events: &[Event], idx: StageIdx, attempt: u32) -> Run {
+    let begin = events.iter().position(|event| {
+        matches!(event, Event::StageStarted { stage, attempt: begun }
+            if *stage == idx && *begun == attempt)
+    });
+    let begin = begin.expect("an attempt begins before it ends");
+    let run = Run::replay(run.clone(), &events[..=begin]);
+    run.expect("the log begins with the run's creation")
 }
 
 /// The attempt at this stage that an event ends, and how.

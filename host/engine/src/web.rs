@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use domain::http::{HttpError, HttpErrorKind, HttpGrant, HttpRequest, HttpResponse};
+use domain::http::{HttpError, HttpErrorKind, HttpGrant, HttpRequest, HttpResponse, masked_url};
 use domain::port::{BoxFuture, HttpAskError, HttpPort};
 use domain::{Digest, Fault, FaultKind, StageKey};
 use gateway::{WebBounds, target_of};
@@ -33,7 +33,7 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 pub struct HttpSettings {
     /// Hosts that profiles may grant.
     pub hosts: Vec<HttpGrant>,
-    /// Of them, those that may have addresses that are not public.
+    /// Of them, those that may have addresses that are not public; each with the port that it says or means.
     pub private_hosts: Vec<HttpGrant>,
     /// Longest time for one request, from the look for an address to the last byte of the answer.
     pub request_time_max: Duration,
@@ -221,14 +221,13 @@ impl AttemptHttp {
     }
 
     fn diverged(&self, kept: &HttpJournaled, sent: &HttpRequest) -> Fault {
-        let (before, now) = ((&kept.method, &kept.url), (&sent.method, &sent.url));
+        // The journal has no secrets, and neither has what is said about it.
+        let before = format!("{} {}", kept.method, masked_url(&kept.url));
+        let now = format!("{} {}", sent.method, masked_url(&sent.url));
         let what = if before == now {
-            format!("both are `{} {}`, with other headers or another body", now.0, now.1)
+            format!("both are `{now}`, with other headers, another body or another secret")
         } else {
-            format!(
-                "kept in the journal: `{} {}`; sent now: `{} {}`",
-                before.0, before.1, now.0, now.1
-            )
+            format!("kept in the journal: `{before}`; sent now: `{now}`")
         };
         let message = format!(
             "the stage sent something else than before the interruption, at HTTP request {} of attempt {}: nothing was sent again. A stage must depend on nothing but its context; retry the stage to start it anew.\n\n{what}",

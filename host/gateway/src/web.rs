@@ -5,7 +5,10 @@
 //! exactly these, so that a name cannot point elsewhere between the look and the connection. No redirect is followed, no
 //! proxy is asked, and nothing of the operator's goes along.
 //!
-//! Invariant: no connection is made to an address that is not public, unless the operator named the host for it.
+//! A look-up knows a name and no port. So there are two clients, one for the public internet and one for anywhere, and the
+//! whole target of a request decides which one sends it.
+//!
+//! Invariant: no connection is made to an address that is not public, unless the operator named its host and port for it.
 mod address;
 mod resolve;
 
@@ -20,7 +23,7 @@ use reqwest::{Client, Method, Request, Response, Url};
 
 use crate::outgoing::{self, Reach};
 use address::forbidden;
-use resolve::{Checked, NotPublic};
+use resolve::{Checked, Ground, NotPublic};
 
 /// Longest time for a connection of a stage.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
@@ -49,9 +52,13 @@ const HOSTS_OWN: [&str; 14] = [
 pub struct Web(Arc<Inner>);
 
 struct Inner {
-    private_hosts: Arc<[HttpGrant]>,
-    client: OnceLock<Result<Client, String>>,
+    private_hosts: Vec<HttpGrant>,
+    public: LazyClient,
+    anywhere: LazyClient,
 }
+
+/// Made at the first request.
+type LazyClient = OnceLock<Result<Client, String>>;
 
 /// What one request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,9 +74,12 @@ pub struct WebBounds {
 /// # Errors
 /// [`HttpErrorKind::Invalid`] if its URL is none, or has a part that a stage must not say.
 pub fn target_of(url: &str) -> Result<HttpTarget, HttpError> {
-    let url = parse(url)?;
+    target(&parse(url)?)
+}
+
+fn target(url: &Url) -> Result<HttpTarget, HttpError> {
     let is_encrypted = url.scheme() == "https";
-    let host = host_of(&url).ok_or_else(|| invalid("the URL names no host"))?.to_owned();
+    let host = host_of(url).ok_or_else(|| invalid("the URL names no host"))?.to_owned();
     let port = url.port_or_known_default().ok_or_else(|| invalid("the URL has no port"))?;
     Ok(HttpTarget { host, port, is_encrypted })
 }
@@ -92,10 +102,11 @@ fn parse(text: &str) -> Result<Url, HttpError> {
 }
 
 impl Web {
-    /// Connects to nobody and reads no certificates: that happens at the first request. `private_hosts` may have
-    /// addresses that are not public.
+    /// Connects to nobody and reads no certificates: that happens at the first request. What `private_hosts` allow, a
+    /// port included, may have addresses that are not public.
     pub fn new(private_hosts: Vec<HttpGrant>) -> Self {
-        Self(Arc::new(Inner { private_hosts: private_hosts.into(), client: OnceLock::new() }))
+        let (public, anywhere) = (LazyClient::new(), LazyClient::new());
+        Self(Arc::new(Inner { private_hosts, public, anywhere }))
     }
 
     /// Sends a request once, and reads its answer whole. Dropping the future closes the connection.
@@ -120,35 +131,42 @@ impl Web {
         answer_bytes_max: u64,
     ) -> Result<HttpResponse, HttpError> {
         let outgoing = outgoing_request(request)?;
-        self.check_literal(outgoing.url())?;
-        let client = self.client().map_err(|message| error(HttpErrorKind::Unavailable, message))?;
-        let answer = client.execute(outgoing).await.map_err(told)?;
-        read(answer, answer_bytes_max).await
+        let target = target(outgoing.url())?;
+        let ground = self.ground(&target);
+        check_literal(&target, ground)?;
+        let client =
+            self.client(ground).map_err(|message| error(HttpErrorKind::Unavailable, message))?;
+        let answer = client.execute(outgoing).await.map_err(|failed| told(failed, &target))?;
+        read(answer, &target, answer_bytes_max).await
     }
 
-    fn client(&self) -> Result<&Client, &str> {
-        let made = self.0.client.get_or_init(|| {
-            let resolver = Checked::new(Arc::clone(&self.0.private_hosts));
+    fn ground(&self, target: &HttpTarget) -> Ground {
+        let is_private = self.0.private_hosts.iter().any(|private| private.allows(target));
+        if is_private { Ground::Any } else { Ground::Public }
+    }
+
+    fn client(&self, ground: Ground) -> Result<&Client, &str> {
+        let client = match ground {
+            Ground::Public => &self.0.public,
+            Ground::Any => &self.0.anywhere,
+        };
+        let made = client.get_or_init(|| {
             let builder = outgoing::builder(Reach::Encrypted, CONNECT_TIME_MAX)
                 .map_err(|error| error.to_string())?;
             // No connection outlives its request: each is made to addresses that were looked at for it.
-            let builder = builder.pool_max_idle_per_host(0).dns_resolver(resolver);
+            let builder = builder.pool_max_idle_per_host(0).dns_resolver(Checked(ground));
             builder.build().map_err(|error| error.to_string())
         });
         made.as_ref().map_err(String::as_str)
     }
+}
 
-    /// An address in a URL is not looked up, so that the resolver does not see it.
-    fn check_literal(&self, url: &Url) -> Result<(), HttpError> {
-        let Some(host) = host_of(url) else { return Ok(()) };
-        let Ok(address) = host.parse::<IpAddr>() else { return Ok(()) };
-        match forbidden(address) {
-            Some(what) if !self.0.private_hosts.iter().any(|private| private.names(host)) => {
-                let not_public = NotPublic { host: host.to_owned(), what };
-                Err(error(HttpErrorKind::Denied, &not_public.to_string()))
-            }
-            Some(_) | None => Ok(()),
-        }
+/// An address in a URL is not looked up, so that no resolver sees it.
+fn check_literal(target: &HttpTarget, ground: Ground) -> Result<(), HttpError> {
+    let Ok(address) = target.host.parse::<IpAddr>() else { return Ok(()) };
+    match forbidden(address) {
+        Some(what) if ground == Ground::Public => Err(not_public(NotPublic { what }, target)),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -174,7 +192,11 @@ fn outgoing_request(request: &HttpRequest) -> Result<Request, HttpError> {
     Ok(outgoing)
 }
 
-async fn read(mut answer: Response, bytes_max: u64) -> Result<HttpResponse, HttpError> {
+async fn read(
+    mut answer: Response,
+    target: &HttpTarget,
+    bytes_max: u64,
+) -> Result<HttpResponse, HttpError> {
     let headers = answer
         .headers()
         .iter()
@@ -186,7 +208,7 @@ async fn read(mut answer: Response, bytes_max: u64) -> Result<HttpResponse, Http
         body: Vec::new(),
     };
     check_size(&response, 0, bytes_max)?;
-    while let Some(chunk) = answer.chunk().await.map_err(told)? {
+    while let Some(chunk) = answer.chunk().await.map_err(|failed| told(failed, target))? {
         check_size(&response, chunk.len(), bytes_max)?;
         response.body.extend_from_slice(&chunk);
     }
@@ -205,13 +227,13 @@ fn check_size(response: &HttpResponse, more: usize, bytes_max: u64) -> Result<()
 }
 
 /// What a stage is told of a failed connection.
-fn told(failed: reqwest::Error) -> HttpError {
+fn told(failed: reqwest::Error, target: &HttpTarget) -> HttpError {
     let failed = failed.without_url();
     let mut words = failed.to_string();
     let mut cause = failed.source();
     while let Some(error_below) = cause {
         if let Some(not_public) = error_below.downcast_ref::<NotPublic>() {
-            return error(HttpErrorKind::Denied, &not_public.to_string());
+            return self::not_public(*not_public, target);
         }
         words = format!("{words}: {error_below}");
         cause = error_below.source();
@@ -219,6 +241,13 @@ fn told(failed: reqwest::Error) -> HttpError {
     let kind =
         if failed.is_timeout() { HttpErrorKind::Timeout } else { HttpErrorKind::Unavailable };
     error(kind, &words)
+}
+
+fn not_public(NotPublic { what }: NotPublic, target: &HttpTarget) -> HttpError {
+    let message = format!(
+        "`{target}` has an address that is not public ({what}): stages do not reach it, unless the operator names `{target}` in `grants.private_hosts`"
+    );
+    error(HttpErrorKind::Denied, &message)
 }
 
 fn timed_out(time_max: Duration) -> HttpError {

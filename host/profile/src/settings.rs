@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use domain::port::KnownPlugin;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{PatternOptions, ValidationError, Validator};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::findings::{Findings, known_hint, listed};
 use crate::node::{Node, Spot};
@@ -21,6 +21,12 @@ const PATTERN_BYTES_MAX: usize = 1 << 20;
 const COMPILED_COUNT_MAX: usize = 256;
 /// Longest message that is taken over from the validator, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
+/// Beside a `pattern`: what to do with a text that does not have the form, in words.
+const PATTERN_HINT: &str = "x-pattern-hint";
+/// Beside a `pattern`: the form of each line of the text, to find the one that is wrong.
+const LINE_PATTERN: &str = "x-line-pattern";
+/// Longest such hint, in characters.
+const HINT_CHARS_MAX: usize = 1000;
 
 /// The settings that a stage is run with. Problems are reported at the place of the setting that has them.
 pub(crate) fn settle(
@@ -72,13 +78,13 @@ impl SettingsSchema {
         let mut settings = said.clone();
         fill(schema, schema, &mut settings, DEFAULT_DEPTH_MAX);
         let wrong: Vec<String> =
-            validator.iter_errors(&settings).flat_map(|error| in_words(&error)).collect();
+            validator.iter_errors(&settings).flat_map(|error| in_words(&error, schema)).collect();
         if wrong.is_empty() { Ok(settings) } else { Err(wrong) }
     }
 }
 
 /// What a validator found, without a place in a file.
-fn in_words(error: &ValidationError<'_>) -> Vec<String> {
+fn in_words(error: &ValidationError<'_>, schema: &Value) -> Vec<String> {
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
@@ -88,6 +94,11 @@ fn in_words(error: &ValidationError<'_>) -> Vec<String> {
             let name = name_of(&steps(error.instance_path().as_str()));
             let instance = shown(error.instance());
             vec![format!("`{name}` is {instance}, and has to be one of {options}")]
+        }
+        ValidationErrorKind::Pattern { .. } if hint_of(error, schema).is_some() => {
+            let name = name_of(&steps(error.instance_path().as_str()));
+            let hint = hint_of(error, schema).unwrap_or_default();
+            vec![format!("{}: {hint}", without_form(&name, error, schema))]
         }
         kind => {
             let name = name_of(&steps(error.instance_path().as_str()));
@@ -122,13 +133,14 @@ fn compiled(text: &str) -> Result<Arc<Compiled>, String> {
 
 fn compile(text: &str) -> Result<Compiled, String> {
     let schema: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
-    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX);
-    let validator = jsonschema::options()
-        .offline()
-        .with_pattern_options(patterns)
-        .build(&schema)
-        .map_err(|error| clipped(&error.to_string()))?;
+    let validator = validator(&schema)?;
     Ok(Compiled { schema, validator })
+}
+
+fn validator(schema: &Value) -> Result<Validator, String> {
+    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX);
+    let options = jsonschema::options().offline().with_pattern_options(patterns);
+    options.build(schema).map_err(|error| clipped(&error.to_string(), MESSAGE_CHARS_MAX))
 }
 
 /// Adds to an object what its schema has a default for.
@@ -203,10 +215,45 @@ fn report(error: &ValidationError<'_>, schema: &Value, said: &Node, findings: &m
                 problem.hint(format!("did you mean `{close}`?"));
             }
         }
+        ValidationErrorKind::Pattern { .. } if hint_of(error, schema).is_some() => {
+            let hint = hint_of(error, schema).unwrap_or_default();
+            findings.at(&spot, without_form(name, error, schema)).hint(hint);
+        }
         kind => {
             findings.at(&spot, plain_message(name, instance, kind, error));
         }
     }
+}
+
+/// What the plugin's author says to a text that does not have the form of a `pattern`.
+fn hint_of(error: &ValidationError<'_>, schema: &Value) -> Option<String> {
+    let hint = beside(error, schema)?.get(PATTERN_HINT)?.as_str()?;
+    Some(clipped(hint, HINT_CHARS_MAX))
+}
+
+/// The schema that has the keyword which refused something.
+fn beside<'s>(error: &ValidationError<'_>, schema: &'s Value) -> Option<&'s Value> {
+    let (parent, _) = error.schema_path().as_str().rsplit_once('/')?;
+    schema.pointer(parent)
+}
+
+fn without_form(name: &str, error: &ValidationError<'_>, schema: &Value) -> String {
+    let message = format!("`{name}` does not have the form that the plugin reads");
+    match wrong_line(error, schema) {
+        Some((number, line)) => {
+            format!("{message}, in its line {number}: `{}`", clipped(line, MESSAGE_CHARS_MAX))
+        }
+        None => message,
+    }
+}
+
+/// The first line of a text, with its number, that does not have the form of a line, where the schema has one.
+fn wrong_line<'e>(error: &'e ValidationError<'_>, schema: &Value) -> Option<(usize, &'e str)> {
+    let form = beside(error, schema)?.get(LINE_PATTERN)?;
+    let form = validator(&json!({ "pattern": form })).ok()?;
+    let lines = (1..).zip(error.instance().as_str()?.split('\n'));
+    let mut wrong = lines.filter(|(_, line)| !form.is_valid(&json!(line)));
+    wrong.next().map(|(number, line)| (number, line.trim()))
 }
 
 fn plain_message(
@@ -239,7 +286,7 @@ fn plain_message(
         ValidationErrorKind::Not { schema } if excluded(schema).is_some() => {
             format!("{} do not go together", listed(&excluded(schema).unwrap_or_default()))
         }
-        _ => format!("`{name}`: {}", clipped(&error.masked().to_string())),
+        _ => format!("`{name}`: {}", clipped(&error.masked().to_string(), MESSAGE_CHARS_MAX)),
     }
 }
 
@@ -279,13 +326,13 @@ fn shown(value: &Value) -> String {
     match value {
         Value::Object(_) => "a map".to_owned(),
         Value::Array(_) => "a list".to_owned(),
-        Value::String(text) => format!("`{}`", clipped(text)),
+        Value::String(text) => format!("`{}`", clipped(text, MESSAGE_CHARS_MAX)),
         scalar => format!("`{scalar}`"),
     }
 }
 
-fn clipped(text: &str) -> String {
-    match text.char_indices().nth(MESSAGE_CHARS_MAX) {
+fn clipped(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

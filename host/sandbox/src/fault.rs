@@ -32,6 +32,10 @@ const REPORT_BYTES_MAX: usize = 8 << 10;
 /// What Wasmtime says when a guest hands more bytes to the host than `set_hostcall_fuel` allows. It has no type.
 const HOSTCALL_FUEL_TEXT: &str = "fuel allocated for hostcalls has been exhausted";
 
+/// Where a component in JavaScript ends that calls `fetch` and was built without `wasi:http`: `componentize-js` leaves the
+/// function there, and nothing in it.
+const FETCH_LEFT_OUT: &str = "[constructor]fields";
+
 /// What stands before the words of a stage that could not use an answer; [`words_of_stage`] takes it off.
 const UNUSABLE: &str = "the model's answer could not be used: ";
 
@@ -215,6 +219,10 @@ fn classify(error: &wasmtime::Error, log: &LogBook, limits: &Limits) -> (FaultKi
             let allowed = size(GUEST_STACK_BYTES as u64);
             (FaultKind::Limit(Limit::Stack), over_limit(Limit::Stack, "deeper", &allowed))
         }
+        Some(Trap::UnreachableCodeReached) if is_fetch_left_out(error) => {
+            let what = "it called `fetch`, which its build left out: take `http` out of what `--disable` names in its `package.json`, and build it again";
+            (FaultKind::Trap, what.to_owned())
+        }
         Some(trap) => (FaultKind::Trap, trapped(*trap, log)),
         None => {
             let causes: Vec<String> = error
@@ -231,6 +239,12 @@ fn classify(error: &wasmtime::Error, log: &LogBook, limits: &Limits) -> (FaultKi
             }
         }
     }
+}
+
+fn is_fetch_left_out(error: &wasmtime::Error) -> bool {
+    let backtrace = error.downcast_ref::<WasmBacktrace>();
+    let innermost = backtrace.and_then(|backtrace| backtrace.frames().first());
+    innermost.and_then(FrameInfo::func_name) == Some(FETCH_LEFT_OUT)
 }
 
 fn trapped(trap: Trap, log: &LogBook) -> String {

@@ -8,11 +8,15 @@
 //! Invariants: what a guest sees is a function of its requests and of the answers that come back. It gets answers whole,
 //! in the order in which it asked, and time stands still for it while one is under way: whether an answer is new or kept,
 //! it cannot tell. What it has begun is carried out also if it does not wait for the answer: which request is the second
-//! one of an attempt must not depend on how fast the first one was.
+//! one of an attempt must not depend on how fast the first one was. For the same reason a request beyond those that have
+//! room at once waits, and is not refused.
 mod flight;
 mod link;
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use bytes::Bytes;
 use domain::fault::Limit;
@@ -35,7 +39,8 @@ use crate::log_book::SharedLogBook;
 pub(crate) use flight::Flights;
 pub(crate) use link::link;
 
-/// Most requests of a guest that may be under way at once: each holds a body of up to `limits.call_kib` in memory.
+/// Most requests of a guest that are under way at once: each holds a body of up to `limits.call_kib` in memory. The next
+/// one begins when one of them has ended; `limits.http_requests` bounds how many are sent at all.
 const OPEN_COUNT_MAX: usize = 16;
 
 /// Most bytes of the names and values of one set of headers: servers take a quarter of it.
@@ -114,9 +119,14 @@ impl GuestHttp {
         self.halt.clone()
     }
 
-    fn open_count(&mut self) -> usize {
-        self.begun.retain(|flight| !flight.is_finished());
-        self.begun.len()
+    /// Waits until one more request has room. A guest that has not ended the bodies of those before waits as long as its
+    /// attempt may take.
+    async fn has_room(&mut self) {
+        poll_fn(|ctx| {
+            self.begun.retain_mut(|flight| Pin::new(flight).poll(ctx).is_pending());
+            if self.begun.len() < OPEN_COUNT_MAX { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Has a request worked on. The next one waits for its outcome. What is given back only listens: a guest that drops
@@ -186,21 +196,20 @@ impl WasiHttpView for Guest {
 
 impl Guest {
     /// `outgoing-handler.handle`. The body may come later than this.
-    fn send(
+    async fn send(
         &mut self,
         request: HostOutgoingRequest,
     ) -> wasmtime::Result<Result<HostFutureIncomingResponse, ErrorCode>> {
         let Some(port) = self.http.port.clone() else {
             return Err(self.denied("wasi:http/outgoing-handler#handle").into());
         };
-        if self.http.open_count() >= OPEN_COUNT_MAX {
-            return Ok(Err(ErrorCode::ConnectionLimitReached));
-        }
         let (head, body) = match head_of(request) {
             Ok(request) => request,
             Err(code) => return Ok(Err(code)),
         };
         self.check_call_bytes("the head of the HTTP request", head.size_bytes())?;
+        // To wait is not the guest's work.
+        self.cpu.clone().without(self.http.has_room()).await;
         let handle = self.http.begin(port, head, body);
         Ok(Ok(HostFutureIncomingResponse::Pending(handle)))
     }

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use self::events::{Events, Moment};
 pub(crate) use self::housekeeping::Download;
-pub(crate) use self::plugins::AddedPlugin;
+pub(crate) use self::plugins::{AddedPlugin, ComponentFile};
 pub(crate) use self::transport::{Remote, Transport};
 use crate::error::Error;
 

@@ -3,8 +3,8 @@
 //! A request is keyed (run, stage, attempt, ordinal) and has one row, however often it is sent. An outcome that is kept is
 //! never replaced. A request is open only while its attempt may still go on.
 //!
-//! Secrets of stages are not kept: the values of a request's `authorization`, `cookie` and the like are replaced. A replay
-//! needs the request's digest and its answer, and no more.
+//! Secrets of stages are not kept: the values of a request's `authorization`, `cookie` and the like are replaced, as are
+//! those of `api_key`, `token` and the like in its URL. A replay needs the request's digest and its answer, and no more.
 mod check;
 mod read;
 mod texts;

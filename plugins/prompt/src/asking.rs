@@ -33,7 +33,11 @@ pub(crate) fn build(
             prompt = prompt.placed_skill(skill);
         }
     }
-    let is_placed = |artifact: &str| placed.iter().any(|name| name.file() == Some(artifact));
+    // By its stage as well: an earlier draft with the same name is another text.
+    let is_placed = |artifact: &str| {
+        let material = context.artifact(artifact);
+        material.is_some() && placed.iter().any(|name| name.artifact(context) == material)
+    };
     for artifact in &settings.needs {
         context.required_artifact(artifact)?;
         if !is_placed(artifact) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use stage_sdk::schema::Schema;
 use stage_sdk::{StageContext, StageError, markdown, text};
 
-use crate::template::Template;
+use crate::template::{Template, pattern};
 
 /// Who the model is where the profile says nothing else.
 const ROLE: &str = "You are an experienced specialist in the field of the task. Your readers act on what you write, so a \
@@ -173,6 +173,8 @@ pub(crate) fn schema() -> Value {
             "prompt": {
                 "description": "What the model has to do: a template. `{{request}}`, `{{variable.NAME}}`, `{{artifact.FILE}}`, `{{artifact.STAGE/FILE}}`, `{{skill.NAME}}`, `{{skills}}`, `{{feedback}}` and `{{previous}}` stand for what they name; `{{#if …}}…{{else}}…{{/if}}` asks whether it is there.",
                 "type": "string", "minLength": 1, "maxLength": 65536,
+                "pattern": pattern::template(), "x-line-pattern": pattern::line(),
+                "x-pattern-hint": pattern::HINT,
             },
             "role": {
                 "description": "Who the model is, in a sentence or two.",

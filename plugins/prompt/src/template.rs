@@ -7,6 +7,7 @@
 //! Invariant: what is filled in is never read as a template again, and stands between tags that it cannot close, or in
 //! quotation marks on one line.
 mod parse;
+pub(crate) mod pattern;
 
 use serde_json::Value;
 use stage_sdk::prompt::{quoted, quoted_drafts, quoted_earlier, quoted_feedback, quoted_skill};
@@ -145,9 +146,7 @@ impl Name {
             Self::Skill(name) => {
                 context.skills.iter().find(|skill| skill.name == *name).map(quoted_skill)
             }
-            Self::Artifact { stage, file } => {
-                artifact(context, stage.as_deref(), file).map(quoted_earlier)
-            }
+            Self::Artifact { .. } => self.artifact(context).map(quoted_earlier),
         }
     }
 
@@ -162,15 +161,16 @@ impl Name {
             }
             Self::Variable(name) => context.variable(name).is_some_and(|value| !is_empty(&value)),
             Self::Skill(name) => context.skills.iter().any(|skill| skill.name == *name),
-            Self::Artifact { stage, file } => artifact(context, stage.as_deref(), file)
+            Self::Artifact { .. } => self
+                .artifact(context)
                 .is_some_and(|earlier| !earlier.artifact.body.trim().is_empty()),
         }
     }
 
-    /// The artifact that is named, whichever stage made it.
-    pub(crate) fn file(&self) -> Option<&str> {
+    /// The artifact that is named, where there is one.
+    pub(crate) fn artifact<'c>(&self, context: &'c StageContext) -> Option<&'c EarlierArtifact> {
         match self {
-            Self::Artifact { file, .. } => Some(file),
+            Self::Artifact { stage, file } => artifact(context, stage.as_deref(), file),
             Self::Request
             | Self::Skills
             | Self::Feedback

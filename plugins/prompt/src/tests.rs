@@ -88,6 +88,30 @@ fn what_the_template_places_stands_there_and_nowhere_else() {
 }
 
 #[test]
+fn an_artifact_of_one_stage_does_not_take_the_place_of_that_of_another() {
+    let mut settings = by_sections();
+    settings["prompt"] = json!("Set it beside {{artifact.scout/research.md}}.");
+    let mut context = context(&settings);
+    let latest = context.artifacts.pop().unwrap();
+    context = context.with_artifact("scout", "research.md", "Nobody buys.");
+    context.artifacts.push(latest);
+    let asked = |settings: &Value, context: &StageContext| {
+        let request = Prompted::build_prompt(&context.clone().with_settings(settings)).unwrap();
+        request.messages[1].content.clone()
+    };
+    let question = asked(&settings, &context);
+    for once in ["Nobody buys.", "Cooks buy."] {
+        assert_eq!(question.matches(once).count(), 1, "{once}: {question}");
+    }
+    settings["uses"] = settings["needs"].take();
+    settings["needs"] = json!([]);
+    settings["prompt"] = json!("Set {{artifact.research/research.md}} in order.");
+    let question = asked(&settings, &context);
+    assert_eq!(question.matches("Cooks buy.").count(), 1, "it is the latest: {question}");
+    assert!(!question.contains("Nobody buys."), "{question}");
+}
+
+#[test]
 fn a_revision_reaches_the_model_although_the_template_does_not_name_it() {
     let mut context = context(&by_sections());
     context.revision = Some(Revision { feedback: "Shorter.".to_owned(), previous: Vec::new() });

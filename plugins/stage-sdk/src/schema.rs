@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::{StageError, text};
 
 mod check;
+mod multiple;
 
 /// Deepest nesting of a schema, and of what a chain of references leads through.
 const DEPTH_MAX: usize = 64;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 /// Times of one kind, sorted.
 pub(crate) struct Spread {
-    what: &'static str,
+    what: String,
     times: Vec<Duration>,
 }
 
 impl Spread {
-    pub(crate) fn of(what: &'static str, mut times: Vec<Duration>) -> Self {
+    pub(crate) fn of(what: impl Into<String>, mut times: Vec<Duration>) -> Self {
         times.sort();
-        Self { what, times }
+        Self { what: what.into(), times }
     }
 }
 

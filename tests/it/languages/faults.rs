@@ -53,6 +53,11 @@ async fn attempt(language: Language, verb: &str) -> Attempt {
         Language::JavaScript => component_of(language, &project, &[&common]),
         Language::Python => component_of(language, &project, &[]),
     };
+    attempt_of(&component, verb).await
+}
+
+/// The same with a component that is built.
+pub(super) async fn attempt_of(component: &Path, verb: &str) -> Attempt {
     let reference = PluginRef::Path(component.display().to_string());
     let plugin = sandbox().find(&reference, None).expect("it fits the contract");
     sandbox().pin(&plugin.digest).expect("it is kept");
@@ -77,8 +82,9 @@ async fn attempt(language: Language, verb: &str) -> Attempt {
 
 /// The report with what differs from build to build, and from run to run, replaced by its name. Frames of an interpreter
 /// are those of its build.
-fn report(fault: &Fault) -> String {
-    let is_of_author = |line: &str| line.contains(".py:") || line.contains(".js:");
+pub(super) fn report(fault: &Fault) -> String {
+    let is_of_author =
+        |line: &str| [".py:", ".js:", "(./src/"].iter().any(|mark| line.contains(mark));
     let lines = fault.message.lines();
     let told = lines.filter(|line| !line.starts_with("  at ") || is_of_author(line));
     let text: String = told.map(|line| format!("{line}\n")).collect();
@@ -102,7 +108,7 @@ fn fault(language: Language, verb: &str) -> Option<Fault> {
 /// Compiling takes long, and both languages have all verbs: one at a time, so that the first one compiles.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn done<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn done<T>(work: impl Future<Output = T>) -> T {
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.expect("a runtime").block_on(work)

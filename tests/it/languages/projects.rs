@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::support::{Folder, skipped, stagewright};
 
 /// Folders that tools leave in a project. They are no source.
-const LEFT_BY_TOOLS: [&str; 4] = ["dist", "node_modules", ".venv", "__pycache__"];
+const LEFT_BY_TOOLS: [&str; 6] =
+    ["build", "dist", "node_modules", ".tools", ".venv", "__pycache__"];
 
 /// A language whose tool is no Rust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub(super) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace").to_owned()
 }
 
-fn target_folder() -> PathBuf {
+pub(super) fn target_folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").to_owned()
 }
 
@@ -76,7 +77,9 @@ pub(super) fn component_of(language: Language, project: &Path, files: &[&Path]) 
     for file in files {
         copy_below(file, &copy.join("src"));
     }
-    copy_below(&workspace().join("wit/stage.wit"), &copy.join("wit"));
+    if !copy.join("wit/stage.wit").is_file() {
+        copy_below(&workspace().join("wit/stage.wit"), &copy.join("wit"));
+    }
     let key = key_of(language, &copy);
     let kept = target_folder().join(format!("languages/built/{name}-{key:016x}.wasm"));
     if !kept.is_file() {
@@ -97,8 +100,8 @@ fn copy_below(file: &Path, folder: &Path) {
     fs::copy(file, folder.join(name)).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
 }
 
-/// Copies a project without what tools leave there.
-fn copy_sources(from: &Path, to: &Path) {
+/// Copies a project without what tools leave there. What is there by other names stays.
+pub(super) fn copy_sources(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for path in entries(from) {
         let name = path.file_name().expect("an entry has a name");

@@ -4,6 +4,7 @@
 //! came, so that a test sees what got through.
 mod asking;
 mod fetching;
+mod fetching_text;
 mod leaving;
 mod obeying;
 mod reaching;
@@ -113,6 +114,7 @@ pub(crate) fn run(
         Verb::FetchAbandoned => Ok(report(&fetching::abandon(&settings.text))),
         Verb::FetchSwollen => Ok(report(&fetching::swell())),
         Verb::FetchTogether => Ok(report(&fetching::together(&settings.text, or(count, 2)))),
+        Verb::FetchText => Ok(report(&fetching_text::fetch(&settings.text)?)),
         Verb::LookUpName => Ok(report(&reaching::name(&settings.text))),
         Verb::ReadClock => Ok(report(&reaching::clocks())),
         Verb::LiarClock => Ok(report(&reaching::moving_clock(or(count, 1000)))),

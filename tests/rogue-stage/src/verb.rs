@@ -152,6 +152,9 @@ verbs! {
     FetchAbandoned,
     /// Makes a request with a method and a host of a MiB each.
     FetchSwollen,
+    /// Sends a `GET` to the URL `text` as the guide for authors does; `data` has status and body. Without an answer it fails
+    /// with `transient`, code `no_facts`.
+    FetchText,
     /// Looks up a host name; `data` has what came.
     LookUpName,
     /// Reads both clocks, twice; `data` has what they said.

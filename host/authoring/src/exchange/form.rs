@@ -188,7 +188,7 @@ pub(super) struct AnswerForm {
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    finish_reason: Option<String>,
+    finish_reason: Option<ReasonForm>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,6 +199,14 @@ pub(super) struct AnswerForm {
     error: Option<ErrorForm>,
     #[serde(skip_serializing_if = "Option::is_none")]
     partial: Option<String>,
+}
+
+/// Why an answer ended: a word, or a provider's own words, which a person has to mark as such.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum ReasonForm {
+    Word(String),
+    Other { other: String },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -234,7 +242,7 @@ impl From<Answer> for AnswerForm {
         match answer {
             Answer::Complete(completion) => Self {
                 content: Some(completion.content),
-                finish_reason: Some(completion.finish_reason.as_str().to_owned()),
+                finish_reason: Some(ReasonForm::Word(completion.finish_reason.as_str().to_owned())),
                 model: Some(completion.model),
                 usage: Some(UsageForm::from(completion.usage)),
                 cost_nano_usd: completion.cost_nano_usd,
@@ -269,7 +277,7 @@ impl TryFrom<AnswerForm> for Answer {
                 let Answer::Complete(usual) = Answer::of_text(content) else {
                     unreachable!("a text is a complete answer")
                 };
-                let reason = form.finish_reason.as_deref().map(finish_reason);
+                let reason = form.finish_reason.map(finish_reason);
                 Ok(Answer::Complete(Completion {
                     finish_reason: reason.unwrap_or(FinishReason::Stop),
                     model: form.model.unwrap_or(usual.model),
@@ -282,11 +290,25 @@ impl TryFrom<AnswerForm> for Answer {
     }
 }
 
-/// The contract and the records write this reason differently; both are understood.
-fn finish_reason(word: &str) -> FinishReason {
-    match word {
-        "content-filter" => FinishReason::ContentFilter,
-        word => FinishReason::from_word(word),
+impl AnswerForm {
+    /// An answer that a person wrote. What stands in a recording may be any provider's words; here it is a slip.
+    pub(super) fn of_a_known_reason(self) -> Result<Self, String> {
+        let Some(ReasonForm::Word(word)) = &self.finish_reason else { return Ok(self) };
+        match finish_reason(ReasonForm::Word(word.clone())) {
+            FinishReason::Other(_) => Err(format!(
+                "no `finish_reason` `{word}`: there are `stop`, `length`, `content_filter`, and `{{ \"other\": \"...\" }}` for a provider's own words"
+            )),
+            FinishReason::Stop | FinishReason::Length | FinishReason::ContentFilter => Ok(self),
+        }
+    }
+}
+
+/// The contract and the records write one of them differently; both are understood.
+fn finish_reason(reason: ReasonForm) -> FinishReason {
+    match reason {
+        ReasonForm::Other { other } => FinishReason::Other(other),
+        ReasonForm::Word(word) if word == "content-filter" => FinishReason::ContentFilter,
+        ReasonForm::Word(word) => FinishReason::from_word(&word),
     }
 }
 

@@ -1,7 +1,17 @@
 //! HTTP requests of a stage and what came of each, as files say them.
+use std::path::Path;
+
 use domain::Digest;
-use domain::http::{HttpError, HttpErrorKind, HttpResponse};
+use domain::http::{HttpError, HttpErrorKind, HttpRequest, HttpResponse};
+use profile::Problem;
 use serde::{Deserialize, Serialize};
+
+use super::{digest_of_bytes, parse_json};
+use crate::Error;
+use crate::context::{parse_yaml, read_text, written_yaml};
+
+/// Every status that HTTP has room for.
+const STATUSES: std::ops::RangeInclusive<u16> = 100..=999;
 
 /// A request, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +25,57 @@ pub struct HttpExchange {
     pub request_digest: Option<Digest>,
     /// What came of it; `None`: the attempt ended before.
     pub answer: Option<Result<HttpResponse, HttpError>>,
+}
+
+impl HttpExchange {
+    /// Reads the file of one response: what is sent, and what comes of it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read, [`Error::Problems`] if it cannot be understood, or answers nothing.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let exchange: Self = parse_json(&read_text(path)?, path)?;
+        if exchange.answer.is_none() {
+            let message = "it has neither `answer` nor `error`";
+            let problem = Problem::of_file(path.display().to_string(), message)
+                .with_hint("write at least `\"answer\": { \"status\": 200 }`");
+            return Err(Error::Problems(problem.into()));
+        }
+        Ok(exchange)
+    }
+
+    /// Whether it is about this request: by the digest if there is one, else by method and URL.
+    pub(crate) fn is_of(&self, sent: &HttpRequest) -> bool {
+        match &self.request_digest {
+            Some(digest) => *digest == digest_of_bytes(&sent.digest_bytes()),
+            None => self.method == sent.method && self.url == sent.url,
+        }
+    }
+}
+
+/// A request as a fixture expects it. Headers are left out: libraries add their own, and each language has other ones.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpRequestForm {
+    method: String,
+    url: String,
+    #[serde(default, skip_serializing_if = "BytesForm::is_empty")]
+    body: BytesForm,
+}
+
+/// Requests for people and for comparisons, as YAML.
+pub(crate) fn requests_as_yaml(requests: &[HttpRequest]) -> String {
+    let form = |request: &HttpRequest| HttpRequestForm {
+        method: request.method.clone(),
+        url: request.url.clone(),
+        body: request.body.clone().into(),
+    };
+    written_yaml(&requests.iter().map(form).collect::<Vec<_>>())
+}
+
+/// The same requests as this program writes them.
+pub(crate) fn requests_rewritten(text: &str, path: &Path) -> Result<String, Error> {
+    let forms: Vec<HttpRequestForm> = parse_yaml(text, path)?;
+    Ok(written_yaml(&forms))
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,6 +119,12 @@ enum BytesForm {
 impl Default for BytesForm {
     fn default() -> Self {
         BytesForm::Text(String::new())
+    }
+}
+
+impl BytesForm {
+    fn is_empty(&self) -> bool {
+        matches!(self, BytesForm::Text(text) if text.is_empty())
     }
 }
 
@@ -131,6 +198,9 @@ impl TryFrom<HttpExchangeForm> for HttpExchange {
 
 impl ResponseForm {
     fn into_response(self) -> Result<HttpResponse, String> {
+        if !STATUSES.contains(&self.status) {
+            return Err(format!("`status` is no status of HTTP: {}", self.status));
+        }
         let header = |(name, value): (String, BytesForm)| Ok((name, value.try_into()?));
         Ok(HttpResponse {
             status: self.status,

@@ -66,7 +66,7 @@ fn files(name: &str, language: Language) -> Vec<(PathBuf, String)> {
 }
 
 fn filled_in(text: &str, name: &str) -> String {
-    let mut text = text.replace("{{name}}", name);
+    let mut text = text.replace("{{name}}", name).replace("{{crate}}", &name.replace('-', "_"));
     for (package, version) in embedded::VERSIONS {
         text = text.replace(&format!("{{{{{package}}}}}"), version);
     }

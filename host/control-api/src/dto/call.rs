@@ -233,7 +233,7 @@ pub struct ModelRequestDto {
     pub label: Option<String>,
 }
 
-/// What a stage would ask now.
+/// What a stage would ask now; of one that is done, what it asked when it began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PromptDto {
     /// The run.

@@ -17,7 +17,7 @@ pub struct HttpRequestDto {
     pub status: CallStatusDto,
     /// For example `GET`.
     pub method: String,
-    /// Where it went; only scheme and host if the records keep no texts.
+    /// Where it went, with `***` in place of secrets; only scheme and host if the records keep no texts.
     pub url: String,
     /// How often it was sent; 0 if it was refused before.
     pub tries: u32,

@@ -78,7 +78,7 @@ impl HttpGrant {
     }
 
     /// Whether it names this host, whatever the port.
-    pub fn names(&self, host: &str) -> bool {
+    fn names(&self, host: &str) -> bool {
         match &self.host {
             Host::Exact(name) => **name == *host,
             Host::Below(name) => is_below(host, name),

@@ -240,6 +240,8 @@ async fn a_revised_stage_is_told_the_words_and_the_texts_that_they_are_about() {
     host.reaches(&run, Status::WaitingApproval).await;
     host.engine.decide_gate(revise).await.expect("the same again is no error");
 
+    let preview = host.engine.prompt(&run, &"first".parse::<StageKey>().unwrap()).await.unwrap();
+    assert_eq!(preview.request.messages[0].content, "make it a nest: a hive", "it is what it saw");
     assert_eq!(server.count(), 3, "no answered question is asked again");
     let asked = &server.requests()[1].body["messages"][0]["content"];
     assert_eq!(asked, "make it a nest: a hive");

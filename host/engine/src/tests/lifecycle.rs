@@ -1,7 +1,7 @@
 //! Runs from their beginning to their end.
-use domain::FaultKind;
 use domain::fault::Limit;
 use domain::run::{Refusal, Status, Verdict};
+use domain::{FaultKind, StageKey};
 use insta::assert_snapshot;
 
 use super::support::{Behavior, GATED, Host, STRAIGHT};
@@ -232,4 +232,19 @@ async fn fifty_runs_at_once_finish_and_leave_nothing_in_memory() {
     }
     host.engine.shutdown().await;
     assert_eq!(host.engine.0.registry.len(), 0);
+}
+
+#[tokio::test]
+async fn the_prompt_of_a_stage_that_is_done_is_the_one_that_it_began_with() {
+    let host = Host::start(&[STRAIGHT]).await;
+    host.stages.set("first", Behavior::Set("early"));
+    host.stages.set("second", Behavior::Set("late"));
+    let run = host.submit("straight").await;
+    host.reaches(&run, Status::Completed).await;
+    let mut asked = Vec::new();
+    for stage in ["first", "second"] {
+        let preview = host.engine.prompt(&run, &stage.parse::<StageKey>().unwrap()).await.unwrap();
+        asked.push(preview.request.messages[0].content.clone());
+    }
+    assert_eq!(asked, ["the question of first", "the question of second with early"]);
 }

@@ -1,38 +1,34 @@
 //! Looks names up, and refuses those that do not lie on the public internet.
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use domain::http::HttpGrant;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::address::forbidden;
 
-/// A host lies where stages may not go.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{host}` has an address that is not public ({what}): stages do not reach it, unless the operator names it in `grants.private_hosts`"
-)]
+/// A host lies where stages may not go. Which port was meant, only the request knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the address is not public ({what})")]
 pub(super) struct NotPublic {
-    pub(super) host: String,
     pub(super) what: &'static str,
 }
 
-/// Gives the addresses that a connection goes to: all that the name has, if none of them is forbidden.
-pub(super) struct Checked {
-    private_hosts: Arc<[HttpGrant]>,
+/// Where a connection may lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ground {
+    /// The public internet alone.
+    Public,
+    /// Any address: the operator named the host with its port.
+    Any,
 }
 
-impl Checked {
-    pub(super) fn new(private_hosts: Arc<[HttpGrant]>) -> Self {
-        Self { private_hosts }
-    }
-}
+/// Gives the addresses that a connection goes to: all that the name has, if none of them is forbidden.
+pub(super) struct Checked(pub(super) Ground);
 
 impl Resolve for Checked {
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().to_ascii_lowercase();
-        let may_be_private = self.private_hosts.iter().any(|private| private.names(&host));
+        let ground = self.0;
         Box::pin(async move {
             // The port is the connection's; 0 stands for it.
             let found: Vec<SocketAddr> =
@@ -44,7 +40,7 @@ impl Resolve for Checked {
             // One private address among public ones is no accident worth a guess.
             let what = found.iter().find_map(|address| forbidden(address.ip()));
             match what {
-                Some(what) if !may_be_private => Err(NotPublic { host, what }.into()),
+                Some(what) if ground == Ground::Public => Err(NotPublic { what }.into()),
                 Some(_) | None => Ok(Box::new(found.into_iter()) as Addrs),
             }
         })

@@ -29,6 +29,11 @@ impl Server {
         Self { address, heard }
     }
 
+    /// What an operator writes for it.
+    fn host(&self, host: &str) -> String {
+        format!("{host}:{}", self.address.port())
+    }
+
     fn url(&self, host: &str) -> String {
         format!("http://{host}:{}/page?q=1", self.address.port())
     }
@@ -64,7 +69,7 @@ async fn an_answer_comes_whole_and_nothing_of_the_connection_with_it() {
         b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ntransfer-encoding: chunked\r\n\
           keep-alive: 5\r\nx-one: 1\r\n\r\n3\r\nbee\r\n2\r\ns!\r\n0\r\n\r\n",
     );
-    let web = Web::new(hosts(&["127.0.0.1"]));
+    let web = Web::new(hosts(&[&server.host("127.0.0.1")]));
     let mut request = get(server.url("127.0.0.1"));
     request.headers = vec![
         ("host".to_owned(), b"evil.example".to_vec()),
@@ -111,17 +116,35 @@ async fn private_addresses_are_refused_however_they_are_written() {
 #[tokio::test]
 async fn a_private_host_that_the_operator_names_is_reached() {
     let server = Server::answering(b"HTTP/1.1 204 No Content\r\n\r\n");
-    let web = Web::new(hosts(&["localhost"]));
+    let web = Web::new(hosts(&[&server.host("localhost")]));
     let answer = web.send(&get(server.url("localhost")), BOUNDS).await.unwrap();
     assert_eq!(answer.status, 204);
-    let error = refused(&web, "http://127.0.0.1:9/").await;
+    let error = refused(&web, &server.url("127.0.0.1")).await;
     assert_eq!(error.kind, HttpErrorKind::Denied, "the name was allowed, not the address");
+}
+
+#[tokio::test]
+async fn a_private_host_is_reached_at_the_ports_that_the_operator_names_and_at_no_other() {
+    let server = Server::answering(b"HTTP/1.1 204 No Content\r\n\r\n");
+    // Without a port it is 443, with `https`, as everywhere.
+    let web = Web::new(hosts(&["localhost", "localhost:1", "127.0.0.1:1", "[::1]"]));
+    for host in ["localhost", "127.0.0.1"] {
+        let error = refused(&web, &server.url(host)).await;
+        assert_eq!(error.kind, HttpErrorKind::Denied, "{host}: {}", error.message);
+        let cure = format!("names `{}` in `grants.private_hosts`", server.host(host));
+        assert!(error.message.contains(&cure), "{}", error.message);
+    }
+    let error = refused(&web, "http://[::1]:443/").await;
+    assert_eq!(error.kind, HttpErrorKind::Denied, "{}", error.message);
+    let web = Web::new(hosts(&["localhost:1", &server.host("localhost")]));
+    let answer = web.send(&get(server.url("localhost")), BOUNDS).await.unwrap();
+    assert_eq!(answer.status, 204, "one entry of two is enough");
 }
 
 #[tokio::test]
 async fn an_answer_that_is_too_large_is_refused() {
     let server = Server::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123456789");
-    let web = Web::new(hosts(&["127.0.0.1"]));
+    let web = Web::new(hosts(&[&server.host("127.0.0.1")]));
     let bounds = WebBounds { answer_bytes_max: 8, ..BOUNDS };
     let error = web.send(&get(server.url("127.0.0.1")), bounds).await.unwrap_err();
     assert_eq!(error.kind, HttpErrorKind::TooLarge, "{}", error.message);
@@ -131,9 +154,10 @@ async fn an_answer_that_is_too_large_is_refused() {
 async fn an_answer_that_does_not_come_is_not_waited_for_without_end() {
     // Nobody accepts: the connection is made, and nothing comes.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let web = Web::new(hosts(&["127.0.0.1"]));
+    let address = listener.local_addr().unwrap().to_string();
+    let web = Web::new(hosts(&[&address]));
     let bounds = WebBounds { time_max: Duration::from_millis(100), ..BOUNDS };
-    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let url = format!("http://{address}/");
     let error = web.send(&get(url), bounds).await.unwrap_err();
     assert_eq!(error.kind, HttpErrorKind::Timeout, "{}", error.message);
     assert!(error.message.contains("`grants.request_s`"), "{}", error.message);
@@ -141,9 +165,9 @@ async fn an_answer_that_does_not_come_is_not_waited_for_without_end() {
 
 #[tokio::test]
 async fn a_broken_connection_is_told_and_names_no_address() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let web = Web::new(hosts(&["127.0.0.1"]));
-    let error = refused(&web, &format!("http://127.0.0.1:{port}/?secret=1")).await;
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let web = Web::new(hosts(&[&address]));
+    let error = refused(&web, &format!("http://{address}/?secret=1")).await;
     assert_eq!(error.kind, HttpErrorKind::Unavailable);
     assert!(!error.message.contains("secret"), "{}", error.message);
 }

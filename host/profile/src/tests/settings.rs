@@ -67,6 +67,34 @@ fn a_schema_that_contains_itself_ends() {
 }
 
 #[test]
+fn a_text_that_does_not_have_its_form_gets_the_hint_of_the_plugins_author() {
+    let schema = |hint: &str| {
+        format!(
+            r#"{{ "type": "object", "properties": {{ "list": {{ "items": {{ "pattern": "^[a-z]+$"{hint} }} }} }} }}"#
+        )
+    };
+    let hinted = schema(r#", "x-pattern-hint": "use small letters alone""#);
+    assert_snapshot!(settled(&hinted, "{ list: [bees, Bees] }"), @r"
+    tried.yaml:6:30: `list[1]` does not have the form that the plugin reads
+        hint: use small letters alone
+    ");
+    let lines = schema(r#", "x-pattern-hint": "use small letters", "x-line-pattern": "^[a-z]*$""#);
+    assert_snapshot!(settled(&lines, r#"{ list: ["bees\nBees\nwasps", "one\ntwo"] }"#), @r"
+    tried.yaml:6:24: `list[0]` does not have the form that the plugin reads, in its line 2: `Bees`
+        hint: use small letters
+    tried.yaml:6:45: `list[1]` does not have the form that the plugin reads
+        hint: use small letters
+    ");
+    let without_hint = settled(&schema(""), "{ list: [Bees] }");
+    assert!(without_hint.contains("^[a-z]+$"), "{without_hint}");
+    let said = serde_json::json!({ "list": ["Bees"] });
+    let wrong = crate::SettingsSchema::compile(&hinted).unwrap().settle(&said).unwrap_err();
+    let expected =
+        "`list[0]` does not have the form that the plugin reads: use small letters alone";
+    assert_eq!(wrong, [expected]);
+}
+
+#[test]
 fn a_required_setting_that_is_missing_is_named() {
     let schema =
         r#"{ "type": "object", "required": ["tone", "place"], "properties": { "tone": {} } }"#;

@@ -50,7 +50,9 @@ pub(crate) fn link<'a>(
     bounded.func_wrap("[method]outgoing-request.set-authority", set_authority)?;
     linker.allow_shadowing(false);
     for name in imports.into_iter().filter(|name| name.starts_with(OUTGOING_HANDLER)) {
-        linker.instance(name)?.func_wrap("handle", handle)?;
+        linker
+            .instance(name)?
+            .func_wrap_async("handle", |store, handed| Box::new(handle(store, handed)))?;
     }
     StagePluginPre::new(linker.instantiate_pre(component)?).map(Some)
 }
@@ -75,7 +77,7 @@ fn set_authority(
     Ok((store.data_mut().http().set_authority(request, authority)?,))
 }
 
-fn handle(
+async fn handle(
     mut store: StoreContextMut<'_, Guest>,
     (request, options): Handed,
 ) -> wasmtime::Result<Handled> {
@@ -85,7 +87,7 @@ fn handle(
         guest.table.delete(options)?;
     }
     let request = guest.table.delete(request)?;
-    Ok((match guest.send(request)? {
+    Ok((match guest.send(request).await? {
         Ok(response) => Ok(guest.table.push(response)?),
         Err(code) => Err(code),
     },))

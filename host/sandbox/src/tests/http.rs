@@ -173,9 +173,30 @@ async fn requests_that_are_begun_together_go_out_in_their_order() {
     let statuses: Vec<&Value> =
         found.as_array().unwrap().iter().map(|told| &told["status"]).collect();
     assert_eq!(statuses, [&json!(200), &json!(201), &json!(202), &json!(203)]);
-    let many = told(&settings("fetch-together", "https://example.com/", 40), &http).await;
-    let refused = many.as_array().unwrap().iter().filter(|told| told["error"].is_string()).count();
-    assert!(refused > 0, "no more than 16 have room at once: {many}");
+}
+
+/// Else it would depend on how fast the others are whether a request is sent.
+#[tokio::test]
+async fn a_request_beyond_those_that_have_room_at_once_waits_for_its_turn() {
+    for (method, delay) in
+        [("GET", Duration::ZERO), ("GET", Duration::from_millis(2)), ("POST", Duration::ZERO)]
+    {
+        let http = Arc::new(TestHttp { delay, ..TestHttp::default() });
+        let text = format!("{method} https://example.com/");
+        let many = told(&settings("fetch-together", &text, 40), &http).await;
+        let answered = many.as_array().unwrap().iter().filter(|told| told["status"] == 404);
+        assert_eq!(answered.count(), 40, "{method} after {delay:?}: {many}");
+        assert_eq!(http.sent.lock().unwrap().len(), 40);
+    }
+}
+
+#[tokio::test]
+async fn a_stage_that_waits_for_room_in_vain_ends_when_its_time_is_up() {
+    let http = Arc::new(TestHttp { delay: Duration::from_secs(600), ..TestHttp::default() });
+    let mut job = job(&settings("fetch-together", "https://example.com/", 17));
+    job.limits.wall_time_max = Duration::from_millis(200);
+    let fault = attempt(job, &http).await.outcome.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Limit(Limit::WallTime));
 }
 
 /// Else the number of a request, by which a replay finds its answer, would depend on how fast the one before was.

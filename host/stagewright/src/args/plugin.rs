@@ -66,6 +66,9 @@ pub(crate) struct RunPlugin {
     /// The answers of the model, in their order; without any, the built-in scripted writer answers.
     #[arg(long = "answer", value_name = "FILE", conflicts_with = "provider")]
     pub(crate) answers: Vec<PathBuf>,
+    /// What other hosts answer, in the order of the requests: a file as in a fixture; without any the stage has no network.
+    #[arg(long = "response", value_name = "FILE")]
+    pub(crate) responses: Vec<PathBuf>,
     /// A configured provider that answers, which may cost money.
     #[arg(long, value_name = "NAME")]
     pub(crate) provider: Option<String>,

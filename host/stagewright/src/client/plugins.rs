@@ -5,6 +5,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use control_api::dto::{PluginDto, PluginListDto, RemovedPluginDto};
 use futures_util::stream;
+use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
 use super::{Client, joined, unsendable, with_query};
@@ -21,6 +22,21 @@ pub(crate) enum AddedPlugin {
     Known(PluginDto),
 }
 
+/// The file of a component, which can be read.
+pub(crate) struct ComponentFile(File);
+
+impl ComponentFile {
+    pub(crate) async fn open(path: &Path) -> Result<ComponentFile, Error> {
+        let unreadable = |error: &std::io::Error| Error::unreadable_component(path, error);
+        let file = File::open(path).await.map_err(|error| unreadable(&error))?;
+        let metadata = file.metadata().await.map_err(|error| unreadable(&error))?;
+        if !metadata.is_file() {
+            return Err(unreadable(&std::io::Error::other("it is no file")));
+        }
+        Ok(ComponentFile(file))
+    }
+}
+
 impl Client {
     pub(crate) async fn plugins(&self) -> Result<PluginListDto, Error> {
         self.read(PLUGINS).await
@@ -33,16 +49,10 @@ impl Client {
     /// Sends a component.
     pub(crate) async fn add_plugin(
         &self,
-        path: &Path,
+        ComponentFile(file): ComponentFile,
         replace: bool,
         actor: &str,
     ) -> Result<AddedPlugin, Error> {
-        let unreadable = |error: &std::io::Error| Error::unreadable_component(path, error);
-        let file = tokio::fs::File::open(path).await.map_err(|error| unreadable(&error))?;
-        let metadata = file.metadata().await.map_err(|error| unreadable(&error))?;
-        if !metadata.is_file() {
-            return Err(unreadable(&std::io::Error::other("it is no file")));
-        }
         let chunks = stream::try_unfold(file, |mut file| async move {
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);
             let read = (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk).await?;

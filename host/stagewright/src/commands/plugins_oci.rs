@@ -13,7 +13,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::args::{Pull, Push};
-use crate::client::AddedPlugin;
+use crate::client::{AddedPlugin, ComponentFile};
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::output::Output;
@@ -130,7 +130,8 @@ async fn keep(
 ) -> Result<Exit, Error> {
     let file = file_of(&pulled.bytes)?;
     let actor = &session.config.actor;
-    let added = session.client.add_plugin(file.path(), asked.replace, actor).await?;
+    let component = ComponentFile::open(file.path()).await?;
+    let added = session.client.add_plugin(component, asked.replace, actor).await?;
     let (plugin, is_new) = match added {
         AddedPlugin::New(plugin) => (plugin, true),
         AddedPlugin::Known(plugin) => (plugin, false),

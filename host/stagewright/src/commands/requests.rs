@@ -18,7 +18,16 @@ pub(super) async fn of_run(session: &Session<'_>, run_id: &str) -> Result<Exit, 
     let rows: Vec<Vec<String>> = requests.iter().map(row).collect();
     let head = ["STAGE", "TRY", "N", "METHOD", "URL", "STATUS", "BYTES", "SENT"];
     session.output.line(&render::table(&head, &rows, session.output.paint()));
+    for reason in requests.iter().filter_map(reason) {
+        session.output.note(&reason);
+    }
     Ok(Exit::Done)
+}
+
+/// Why a request has no answer, in words: a stage may have kept them to itself.
+fn reason(request: &HttpRequestDto) -> Option<String> {
+    let message = request.error_message.as_ref()?;
+    Some(format!("{} {}.{}: {message}", request.stage, request.attempt, request.ordinal))
 }
 
 fn row(request: &HttpRequestDto) -> Vec<String> {

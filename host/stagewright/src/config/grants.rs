@@ -21,7 +21,7 @@ const REQUEST_SECONDS_MAX: u64 = 600;
 pub(super) struct SaidGrants {
     #[serde(skip_serializing_if = "Option::is_none")]
     http_hosts: Option<Vec<String>>,
-    /// Of these, the ones whose addresses need not be public: for intranets and tests.
+    /// Of these, the ones whose addresses need not be public: for intranets and tests. A port means that port alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     private_hosts: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -52,7 +52,7 @@ pub struct HttpRequestRow {
     pub key: HttpRequestKey,
     pub status: HttpRequestStatus,
     pub method: String,
-    /// Only scheme and host where no texts are kept.
+    /// Secrets in it are masked. Only scheme and host where no texts are kept.
     pub url: String,
     pub request_bytes: u64,
     /// How often it was sent.
@@ -71,6 +71,7 @@ pub struct HttpRequestRow {
 pub struct HttpJournaled {
     pub ordinal: u32,
     pub method: String,
+    /// Secrets in it are masked: the digest says whether a request is the same.
     pub url: String,
     pub request_digest: Digest,
     /// How often it was sent.

@@ -1,5 +1,5 @@
 //! What is written about requests.
-use domain::http::{HttpError, HttpErrorKind};
+use domain::http::{HttpError, HttpErrorKind, masked_url};
 use domain::{RunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
@@ -135,7 +135,7 @@ fn insert(db: &Connection, started: &HttpRequestStarted) -> Result<i64, Error> {
         attempt,
         ordinal,
         request.method,
-        request.url,
+        masked_url(&request.url),
         started.request_digest.as_str(),
         count(request.size_bytes()),
         started.at.as_unix_ms(),

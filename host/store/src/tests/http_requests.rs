@@ -14,7 +14,7 @@ fn started(run: &RunId, ordinal: u32, ms: i64) -> HttpRequestStarted {
         key: HttpRequestKey { run: run.clone(), stage: key("research"), attempt: 1, ordinal },
         request: HttpRequest {
             method: "POST".to_owned(),
-            url: "https://api.example.com/bees?secret=1".to_owned(),
+            url: "https://api.example.com/bees?page=2&secret=s3cret".to_owned(),
             headers: vec![("authorization".to_owned(), b"Bearer s3cret".to_vec())],
             body: b"a question about bees".to_vec(),
         },
@@ -88,9 +88,9 @@ async fn a_replay_finds_what_was_answered_and_what_was_on_its_way() {
     scene.store.keep_http_answer(answered(1, 60, Err(denied()))).await.unwrap();
     scene.store.http_request_started(started(&run_id(1), 3, 70)).await.unwrap();
     insta::assert_snapshot!(lines(&scene.store).await, @r"
-    1 answered https://api.example.com/bees?secret=1 Some(200) tries=1 whole
-    2 failed https://api.example.com/bees?secret=1 None tries=0 whole
-    3 open https://api.example.com/bees?secret=1 None tries=2 whole
+    1 answered https://api.example.com/bees?page=2&secret=*** Some(200) tries=1 whole
+    2 failed https://api.example.com/bees?page=2&secret=*** None tries=0 whole
+    3 open https://api.example.com/bees?page=2&secret=*** None tries=2 whole
     ");
     let first = scene.store.http_requests(&run_id(1), None, Page::first(2)).await.unwrap();
     let page = Page { cursor: first.next_cursor, limit: 2 };
@@ -103,7 +103,7 @@ async fn a_replay_finds_what_was_answered_and_what_was_on_its_way() {
 async fn the_end_of_the_attempt_closes_what_is_open_and_takes_the_texts_that_are_not_wanted() {
     for (texts, expected) in [
         (Texts::Off, "https://api.example.com"),
-        (Texts::Trimmed { bytes_max: 4 }, "https://api.example.com/bees?secret=1"),
+        (Texts::Trimmed { bytes_max: 4 }, "https://api.example.com/bees?page=2&secret=***"),
     ] {
         let mut scene = three_sent(texts).await;
         assert_eq!(journaled(&scene.store).await[0].outcome, Some(Ok(response())), "whole so far");

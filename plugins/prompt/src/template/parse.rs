@@ -140,7 +140,9 @@ impl Parser<'_> {
 
 fn name(said: &str, spot: Spot) -> Result<Name, StageError> {
     let (kind, rest) = said.split_once('.').unwrap_or((said, ""));
-    let named = || Some(rest.trim()).filter(|name| !name.is_empty()).map(str::to_owned);
+    // A brace in a name is one that was forgotten to be closed.
+    let is_name = |name: &&str| !name.is_empty() && !name.contains(['{', '}']);
+    let named = || Some(rest.trim()).filter(is_name).map(str::to_owned);
     let found = match kind.trim() {
         "request" if rest.is_empty() => Some(Name::Request),
         "skills" if rest.is_empty() => Some(Name::Skills),

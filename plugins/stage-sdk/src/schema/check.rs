@@ -1,14 +1,13 @@
 //! What of a value does not follow a schema.
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
+use super::multiple::is_multiple;
 use super::{DEPTH_MAX, NAMED_COUNT_MAX, fields_of, referred, shown};
 
 /// Schemas that are applied in one check. A bound on unions of unions, whose branches multiply.
 const STEP_COUNT_MAX: usize = 200_000;
-/// How far from a multiple a number may lie, as a part of the step: what a decimal fraction is off in binary.
-const MULTIPLE_TOLERANCE: f64 = 1e-9;
 
 /// Each with its place.
 pub(super) fn differences(root: &Value, value: &Value) -> Vec<String> {
@@ -58,7 +57,7 @@ impl Checker<'_> {
             Value::Object(_) => self.object(schema, value, place, depth),
             Value::Array(items) => self.array(schema, items, place, depth),
             Value::String(text) => self.text(schema, text, place),
-            Value::Number(_) => self.number(schema, value, place),
+            Value::Number(number) => self.number(schema, number, place),
             Value::Null | Value::Bool(_) => {}
         }
     }
@@ -176,15 +175,19 @@ impl Checker<'_> {
         }
     }
 
-    fn number(&mut self, schema: &Value, value: &Value, place: &str) {
+    fn number(&mut self, schema: &Value, value: &Number, place: &str) {
         let Some(number) = value.as_f64() else { return };
+        if let Some(Value::Number(step)) = schema.get("multipleOf")
+            && !is_multiple(value, step)
+        {
+            self.differ(place, format!("is {value}, and has to be a multiple of {step}"));
+        }
         let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
         let wrong = [
             ("no less than", bound("minimum").filter(|least| number < *least)),
             ("no more than", bound("maximum").filter(|most| number > *most)),
             ("more than", bound("exclusiveMinimum").filter(|least| number <= *least)),
             ("less than", bound("exclusiveMaximum").filter(|most| number >= *most)),
-            ("a multiple of", bound("multipleOf").filter(|step| !is_multiple(number, *step))),
         ];
         for (words, limit) in wrong {
             if let Some(limit) = limit {
@@ -192,11 +195,6 @@ impl Checker<'_> {
             }
         }
     }
-}
-
-fn is_multiple(number: f64, step: f64) -> bool {
-    let quotient = number / step;
-    (quotient - quotient.round()).abs() <= MULTIPLE_TOLERANCE
 }
 
 fn has_type(value: &Value, kind: &Value) -> bool {

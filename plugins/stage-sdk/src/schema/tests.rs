@@ -44,6 +44,9 @@ fn what_follows_the_schema_passes() {
         &json!({"entries": [{"week": 2.0, "channel": "mail", "share": null, "x": 1}]}),
     );
     follows(&json!(true), &json!([1]));
+    let step = json!({"multipleOf": 0.1});
+    follows(&step, &json!(0.3));
+    differs(&step, &json!(0.35), "the answer is 0.35, and has to be a multiple of 0.1");
 }
 
 #[test]

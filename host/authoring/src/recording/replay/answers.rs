@@ -2,16 +2,14 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use domain::http::{HttpError, HttpRequest, HttpResponse};
+use domain::http::{HttpError, HttpRequest, HttpResponse, masked_url};
 use domain::model::{Completion, ModelRequest};
 use domain::port::{AnswerStream, AskError, BoxFuture, HttpAskError, HttpPort, ModelPort};
 use domain::{Fault, FaultKind};
 
 use super::{Divergence, Part};
 use crate::difference::unified;
-use crate::exchange::{
-    Exchange, HttpExchange, Kept, digest_of, digest_of_bytes, questions_as_yaml,
-};
+use crate::exchange::{Exchange, HttpExchange, Kept, digest_of, questions_as_yaml};
 use crate::recording::Recording;
 
 /// Gives recorded answers to the questions that they belong to.
@@ -103,7 +101,8 @@ fn diverged() -> AskError {
 }
 
 fn line_of(method: &str, url: &str) -> String {
-    format!("{method} {url}\n")
+    // A recording has no secrets in its URLs.
+    format!("{method} {}\n", masked_url(url))
 }
 
 impl HttpPort for Answers {
@@ -152,14 +151,13 @@ fn request_differing(
         });
     };
     let before = line_of(&recorded.method, &recorded.url);
-    let is_same = match &recorded.request_digest {
-        Some(digest) => *digest == digest_of_bytes(&sent.digest_bytes()),
-        None => before == after,
-    };
-    (!is_same).then(|| Divergence {
+    (!recorded.is_of(sent)).then(|| Divergence {
         part,
         message: match before == after {
-            true => "its headers or its body are others than when it was recorded".to_owned(),
+            true => {
+                "its headers, its body or a secret in its URL are others than when it was recorded"
+                    .to_owned()
+            }
             false => "the stage sends something else than when it was recorded".to_owned(),
         },
         diff: unified(("recorded", &before), ("replayed", &after)),

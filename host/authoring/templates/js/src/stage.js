@@ -30,14 +30,20 @@ export function exported(plugin) {
 
 function tellingWhatIsThrown(work) {
   try {
-    return work();
+    const result = work();
+    // One that waits for something, e.g. for `fetch`, throws later.
+    return result instanceof Promise ? result.catch(tellAndThrow) : result;
   } catch (error) {
-    if (error?.tag === undefined) {
-      const stack = String(error?.stack).split('\n', STACK_LINES_MAX).join('\n');
-      console.error(`${error}\nStack:\n${stack}`);
-    }
-    throw error;
+    return tellAndThrow(error);
   }
+}
+
+function tellAndThrow(error) {
+  if (error?.tag === undefined) {
+    const stack = String(error?.stack).split('\n', STACK_LINES_MAX).join('\n');
+    console.error(`${error}\nStack:\n${stack}`);
+  }
+  throw error;
 }
 
 /** A first question. How it is answered is left to the profile, then to the provider. */

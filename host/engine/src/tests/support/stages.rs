@@ -9,7 +9,7 @@ use domain::port::{
     AnswerStream, AskError, Attempt, BoxFuture, Consumed, KnownPlugin, ModelPort, PluginCatalog,
     PluginError, PluginSource, Ports, StageJob, StageRunner,
 };
-use domain::stage::{ArtifactSpec, StageContext, StageInfo, StageLog, StageOutput};
+use domain::stage::{ArtifactSpec, StageContext, StageInfo, StageLog, StageOutput, Variable};
 use domain::upload::{Added, NewPlugin, UploadError, UploadedPlugin};
 use domain::{Artifact, Digest, Fault, FaultKind, Json};
 use tokio::sync::Semaphore;
@@ -23,6 +23,8 @@ pub(in crate::tests) enum Behavior {
     AskWaitAsk(String, String),
     /// Does these things in turn; what it got is its artifact.
     Do(Vec<Step>),
+    /// Sets a variable with this name.
+    Set(&'static str),
     /// Fails.
     Fail(FaultKind),
     /// Does one thing in its first attempt, another in its second, and so on; the last from then on.
@@ -136,6 +138,11 @@ impl Stages {
                 for step in steps {
                     text.push_str(&self.step(job, step, models).await?);
                 }
+            }
+            Behavior::Set(name) => {
+                let value = Json::from_parsed("1");
+                let variables = vec![Variable { name: name.parse().unwrap(), value }];
+                return Ok(StageOutput { variables, ..output(job, text) });
             }
             Behavior::Fail(kind) => return Err(Fault { kind, message: "as told".to_owned() }),
             Behavior::ByAttempt(_) => panic!("an attempt does one thing"),
@@ -279,7 +286,14 @@ impl StageRunner for Stages {
 
     fn build_prompt(&self, job: StageJob) -> BoxFuture<'_, Result<ModelRequest, Fault>> {
         let question = match &job.context.revision {
-            None => format!("the question of {}", job.context.stage_key),
+            None => {
+                let known = job
+                    .context
+                    .variables
+                    .iter()
+                    .map(|known| format!(" with {}", known.name.as_str()));
+                format!("the question of {}{}", job.context.stage_key, known.collect::<String>())
+            }
             Some(_) => wanted(&job.context),
         };
         Box::pin(async move { Ok(request(&question)) })

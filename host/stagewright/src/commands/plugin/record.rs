@@ -4,10 +4,10 @@ use std::path::Path;
 use authoring::recording::{FORMAT_VERSION, Recording};
 use serde::Serialize;
 
+use super::replay::asked_in_words;
 use crate::args::{OneRun, Record};
 use crate::commands::runs::run_id;
 use crate::error::{Error, Exit};
-use crate::render;
 use crate::session::Session;
 
 /// What was written, for programs.
@@ -19,6 +19,7 @@ struct Recorded {
     stage: String,
     attempt: u32,
     question_count: usize,
+    http_request_count: usize,
     succeeded: bool,
     next: String,
 }
@@ -46,6 +47,7 @@ pub(in crate::commands) async fn record(
         stage: recording.context.stage_key.to_string(),
         attempt: recording.context.attempt,
         question_count: recording.exchanges.len(),
+        http_request_count: recording.requests.len(),
         succeeded: recording.outcome.is_ok(),
         next: session.command_line(&format!("plugin replay {file}")),
         file,
@@ -55,9 +57,9 @@ pub(in crate::commands) async fn record(
         return Ok(Exit::Done);
     }
     let ended = if recorded.succeeded { "succeeded" } else { "failed" };
-    let questions = render::counted(recorded.question_count as u64, "question", "questions");
+    let asked = asked_in_words(&recording);
     session.output.line(&format!(
-        "recorded `{}`: attempt {} at stage `{}` with {}, which {ended}; {questions}",
+        "recorded `{}`: attempt {} at stage `{}` with {}, which {ended}; {asked}",
         recorded.file, recorded.attempt, recorded.stage, recorded.plugin
     ));
     session.output.line(&format!("next: {}", recorded.next));

@@ -50,10 +50,8 @@ pub(super) async fn replay(
     }
     match done.divergence {
         None => Ok(Exit::Done),
-        Some(divergence) => Err(Error::CheckFailed(format!(
-            "the replay diverges at {}: {}",
-            divergence.part, divergence.message
-        ))),
+        // Where it diverges has been told.
+        Some(_) => Err(Error::CheckFailed("the replay is not equal to the recording".to_owned())),
     }
 }
 
@@ -110,6 +108,17 @@ fn shown(asked: &Replay, recording: &Recording, plugin: &KnownPlugin, done: &Rep
     }
 }
 
+/// How often a recorded attempt asked a model and, if it did at all, another host.
+pub(super) fn asked_in_words(recording: &Recording) -> String {
+    let questions = render::counted(recording.exchanges.len() as u64, "question", "questions");
+    match recording.requests.len() as u64 {
+        0 => questions,
+        count => {
+            format!("{questions}, {}", render::counted(count, "HTTP request", "HTTP requests"))
+        }
+    }
+}
+
 fn tell(output: &Output, recording: &Recording, plugin: &KnownPlugin, done: &Replayed) {
     if let (true, Some(recorded)) = (done.is_other_component, &recording.plugin.digest) {
         output.note(&format!(
@@ -127,8 +136,8 @@ fn tell(output: &Output, recording: &Recording, plugin: &KnownPlugin, done: &Rep
             }
             Err(fault) => format!("failed with `{}`", fault.kind.code()),
         };
-        let questions = render::counted(recording.exchanges.len() as u64, "question", "questions");
-        output.line(&format!("{} {name}: {questions}, {ended}", paint.good("equal")));
+        let asked = asked_in_words(recording);
+        output.line(&format!("{} {name}: {asked}, {ended}", paint.good("equal")));
         return;
     };
     let word = paint.bad("diverges");

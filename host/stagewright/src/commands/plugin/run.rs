@@ -10,6 +10,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use authoring::context::Input;
+use authoring::exchange::{HttpExchange, HttpScript};
 use authoring::recording::Recording;
 use authoring::trial::{Trial, Tried, Workshop};
 use domain::Artifact;
@@ -22,6 +23,7 @@ use crate::args::RunPlugin;
 use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::output::{Output, clean};
+use crate::render;
 use crate::session::{command_line, in_a_shell};
 
 pub(super) async fn run(
@@ -34,9 +36,12 @@ pub(super) async fn run(
     let input = Input::read(&asked.input).map_err(unreadable)?;
     let trial = Trial::prepare(&plugin, input, &asked.input)?;
     let answers = Answers::open(config, asked, trial.limits())?;
+    let responses = asked.responses.iter().map(|path| HttpExchange::read(path).map_err(unreadable));
+    let network = trial.network(responses.collect::<Result<_, Error>>()?);
     warn(output, &missing(&trial));
-    let tried = trial.run(workshop.sandbox(), answers.models()).await;
+    let tried = trial.run(workshop.sandbox(), answers.models(), network.clone()).await;
     warn(output, &answers.unused());
+    warn(output, &network.as_deref().map(unsent).unwrap_or_default());
     if let Some(path) = &asked.record {
         write_recording(&trial, &plugin, &tried, path)?;
         output.note(&format!("recorded in `{}`", clean(&path.display().to_string())));
@@ -70,19 +75,31 @@ fn missing(trial: &Trial) -> Vec<String> {
     missing.collect()
 }
 
+fn unsent(network: &HttpScript) -> Vec<String> {
+    let sent_count = network.sent().len();
+    let count = sent_count + network.unused_count();
+    if network.unused_count() == 0 {
+        return Vec::new();
+    }
+    let sent = render::counted(sent_count as u64, "HTTP request", "HTTP requests");
+    let given = render::counted(count as u64, "response was given", "responses were given");
+    vec![format!("the stage sent {sent}, and {given}")]
+}
+
 fn write_recording(
     trial: &Trial,
     plugin: &KnownPlugin,
     tried: &Tried,
     path: &Path,
 ) -> Result<(), Error> {
-    let recording = Recording::of(
+    let mut recording = Recording::of(
         trial.job().clone(),
         plugin.contract_version.parse().ok(),
         tried.exchanges.clone(),
         tried.attempt.outcome.clone(),
         tried.attempt.log.clone(),
     );
+    recording.requests.clone_from(&tried.requests);
     Ok(recording.write(path)?)
 }
 
@@ -107,6 +124,9 @@ fn reproduce(config: &Config, asked: &RunPlugin) -> String {
         format!("plugin run {} --input {}", in_a_shell(&asked.component), in_a_shell(&asked.input));
     for answer in &asked.answers {
         line.push_str(&format!(" --answer {}", in_a_shell(answer)));
+    }
+    for response in &asked.responses {
+        line.push_str(&format!(" --response {}", in_a_shell(response)));
     }
     if let Some(provider) = &asked.provider {
         line.push_str(&format!(" --provider {}", in_a_shell(Path::new(provider))));

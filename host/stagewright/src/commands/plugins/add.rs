@@ -1,7 +1,7 @@
 //! `plugins add`: checks a component and keeps it.
 use super::{render, short};
 use crate::args::AddPlugin;
-use crate::client::AddedPlugin;
+use crate::client::{AddedPlugin, ComponentFile};
 use crate::error::{Error, Exit};
 use crate::session::Session;
 
@@ -9,11 +9,11 @@ pub(in crate::commands) async fn add(
     session: &Session<'_>,
     asked: &AddPlugin,
 ) -> Result<Exit, Error> {
+    let component = ComponentFile::open(&asked.file).await?;
     if !session.output.is_json() {
         session.output.note("checking the component; a large one takes some seconds");
     }
-    let added =
-        session.client.add_plugin(&asked.file, asked.replace, &session.config.actor).await?;
+    let added = session.client.add_plugin(component, asked.replace, &session.config.actor).await?;
     let (plugin, word) = match &added {
         AddedPlugin::New(plugin) => (plugin, "added"),
         AddedPlugin::Known(plugin) => (plugin, "was here already"),

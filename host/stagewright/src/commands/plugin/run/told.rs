@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use authoring::exchange::{Answer, Exchange};
+use authoring::exchange::{Answer, Exchange, HttpExchange};
 use authoring::trial::Tried;
 use control_api::dto::FaultDto;
 use domain::port::KnownPlugin;
@@ -41,6 +41,7 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<OutputDocument<'a>>,
     exchanges: &'a [Exchange],
+    http_requests: &'a [HttpExchange],
     log: Vec<LogDocument<'a>>,
     log_dropped_bytes: u64,
     cpu_ms: u64,
@@ -85,6 +86,7 @@ impl Told<'_> {
             self.say_made(output, made);
         }
         self.say_questions(output);
+        self.say_requests(output);
         if !attempt.log.lines.is_empty() {
             output.line(&format!("\n{}", paint.strong("log")));
             attempt.log.lines.iter().for_each(|line| output.line(&log_line(line)));
@@ -161,6 +163,27 @@ impl Told<'_> {
         }
     }
 
+    fn say_requests(&self, output: &Output) {
+        if self.tried.requests.is_empty() {
+            return;
+        }
+        let paint = output.paint();
+        output.line(&format!("\n{}", paint.strong("HTTP requests")));
+        for (idx, HttpExchange { method, url, answer, .. }) in
+            self.tried.requests.iter().enumerate()
+        {
+            let outcome = match answer {
+                Some(Ok(response)) => {
+                    let size = render::size(response.body.len() as u64);
+                    format!("{}, {size}", response.status)
+                }
+                Some(Err(error)) => error.kind.code().to_owned(),
+                None => "no answer".to_owned(),
+            };
+            output.line(&clean(&format!("  {} {method} {url}: {outcome}", idx + 1)));
+        }
+    }
+
     fn say_fault(&self, output: &Output, fault: &Fault) {
         let paint = output.paint_notes();
         let told = render::fault(&fault_dto(fault));
@@ -185,6 +208,7 @@ impl Told<'_> {
             fault: attempt.outcome.as_ref().err().map(fault_dto),
             output: attempt.outcome.as_ref().ok().map(|made| self.made(made)),
             exchanges: &self.tried.exchanges,
+            http_requests: &self.tried.requests,
             log: attempt.log.lines.iter().map(LogDocument::of).collect(),
             log_dropped_bytes: attempt.log.dropped_bytes,
             cpu_ms: u64::try_from(attempt.consumed.cpu_time.as_millis()).unwrap_or(u64::MAX),
