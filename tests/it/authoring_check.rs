@@ -154,6 +154,52 @@ fn an_answer_that_cannot_be_used_is_told_with_the_command_that_does_it_again() {
 }
 
 #[test]
+fn an_answer_that_is_missing_is_told_with_how_to_give_it_and_one_too_many_is_counted() {
+    let folder = keywords();
+    folder.write("answer-1.md", "I would rather not.");
+    let ran = run(&folder, &["--answer", "answer-1.md"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("no answer for it: say `--answer FILE` once more"), "{ran}");
+    assert!(!ran.to_string().contains("may succeed if tried again"), "{ran}");
+    let fault = run(&folder, &["--answer", "answer-1.md", "-o", "json"]).json()["fault"].take();
+    assert_eq!(fault["retryable"], false, "{fault}");
+
+    let rogue = std::fs::read(plugin_bundle::ROGUE_STAGE_PATH).expect("the rogue stage");
+    folder.write("keywords.wasm", rogue);
+    for (verb, told) in [("fine", "asked nothing"), ("ask", "asked 1 question")] {
+        let input = format!("request_text: bees\nsettings: {{ verb: {verb} }}\n");
+        folder.write("input.yaml", input);
+        let ran = run(&folder, &["--answer", "answer-1.md", "--answer", "answer-1.md"]);
+        let wanted = format!("the stage {told}, and 2 answers were given");
+        assert!(ran.stderr.contains(&wanted), "{ran}");
+    }
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_component_and_the_other_noun_are_told_with_what_is_meant() {
+    let folder = Folder::new();
+    let project = "language: rust\ncomponent: dist/plugin.wasm\n";
+    folder.write("mine/stagewright-plugin.yaml", project);
+    assert_snapshot!(stagewright(&folder, &["plugin", "check", "mine"]).told(&folder), @"
+    exit 2
+    -- stdout
+    -- stderr
+    error: `mine` is a folder, and no component
+    hint: name its component, which `plugin build` makes: `mine/dist/plugin.wasm`
+    ");
+    let ran = stagewright(&folder, &["plugin", "run", ".", "--input", "input.yaml"]);
+    assert!(ran.code == 2 && ran.stderr.contains("name the `.wasm` file"), "{ran}");
+    for (asked, wanted) in [
+        (&["plugin", "list"][..], "`stagewright plugins list`"),
+        (&["plugin", "add", "mine/dist/plugin.wasm", "--replace"], "`add`"),
+        (&["plugins", "check", "mine/dist/plugin.wasm"], "`stagewright plugin check FILE`"),
+    ] {
+        let ran = stagewright(&folder, asked);
+        assert!(ran.code == 2 && ran.stderr.contains(wanted), "{ran}");
+    }
+}
+
+#[test]
 fn settings_and_artifacts_that_a_run_would_not_begin_with_are_told() {
     let folder = keywords();
     folder.write("input.yaml", "request_text: Honey\nsettings: { depth_of_honey: 3 }\n");

@@ -152,7 +152,7 @@ fn what_is_begun_is_told_with_what_to_type_next() {
       stagewright plugin test
     -- stderr
     ");
-    assert_snapshot!(told(&["plugin", "new", "voice", "--lang", "js", "--to", "mine"]), @r"
+    assert_snapshot!(told(&["plugin", "new", "voice", "--lang", "javascript", "--to", "mine"]), @r"
     exit 0
     -- stdout
     `voice` is begun in `mine/voice`. Next:
@@ -311,14 +311,16 @@ fn what_a_tool_says_is_shown_wherever_it_says_it() {
     folder.write("js/node_modules/.bin/componentize-js", "");
     let ran = stagewright(&folder, &["plugin", "build", "js"]);
     assert_eq!(ran.code, 1, "{ran}");
-    assert!(ran.stderr.starts_with("on stderr\non stdout\nerror: `npm` did not"), "{ran}");
+    let told = "building with `npm` …\non stderr\non stdout\nerror: `npm` did not";
+    assert!(ran.stderr.starts_with(told), "{ran}");
     assert!(!project.join("dist/plugin.wasm").exists());
 
-    begun(&folder, "python", "python");
+    begun(&folder, "python", "py");
     assert_snapshot!(stagewright(&folder, &["plugin", "build", "python"]).told(&folder), @r"
     exit 1
     -- stdout
     -- stderr
+    building with `componentize-py` …
     error: the build made no component: `python/dist/plugin.wasm`
     hint: let `component` in `stagewright-plugin.yaml` name the file that the build writes
     ");

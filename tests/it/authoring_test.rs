@@ -125,6 +125,84 @@ fn a_stage_that_fails_unexpectedly_says_why_and_with_which_log() {
     assert!(!ran.stdout.contains("the stage failed"), "{ran}");
 }
 
+/// A folder whose one fixture has these settings and limits, and a component that obeys them.
+fn rogue(input: &str) -> Folder {
+    let folder = Folder::new();
+    let rogue = std::fs::read(plugin_bundle::ROGUE_STAGE_PATH).expect("the rogue stage");
+    folder.write("research.wasm", rogue);
+    folder.write("fixtures/bees/input.yaml", format!("request_text: bees\n{input}\n"));
+    folder
+}
+
+#[test]
+fn a_stage_that_broke_down_is_told_by_its_cause_with_its_log_once_and_nothing_that_leads_astray() {
+    let folder = rogue("settings: { verb: flood-log, count: 1000000000 }\nlimits: { cpu_ms: 100 }");
+    folder.write("fixtures/bees/answer-1.md", "It does not come to that.");
+    let ran = test(&folder, &[]);
+    assert_eq!(ran.code, 1, "{ran}");
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(lines[1].starts_with("  the stage failed: ") && lines[1].contains("cpu"), "{ran}");
+    assert_eq!(ran.stdout.matches("last lines of its log:").count(), 1, "{ran}");
+    assert!(ran.stdout.contains("  number="), "a line of a log has its fields: {ran}");
+    assert!(!ran.stdout.contains("asked nothing"), "that is what came of it: {ran}");
+    assert!(!ran.stderr.contains("--update"), "it would be refused: {ran}");
+    let told = test(&folder, &["-o", "json"]).json();
+    assert_eq!(told["fixtures"][0]["acceptable"], false, "{told}");
+    let ran = test(&folder, &["--update"]);
+    assert!(ran.stdout.contains("did not fail by its own decision"), "{ran}");
+
+    folder.write("fixtures/bees/expected/error.yaml", "kind: limit_cpu_time\n");
+    let ran = test(&folder, &[]);
+    assert!(ran.stdout.contains("asked nothing"), "it fails as it has to, and: {ran}");
+}
+
+#[test]
+fn a_failure_that_is_expected_is_not_told_as_what_is_wrong() {
+    let folder = rogue("settings: { verb: bad-input }");
+    assert_eq!(test(&folder, &["--update"]).code, 0);
+    let requests = folder.path().join("fixtures/bees/expected/requests.yaml");
+    std::fs::remove_file(requests).expect("it was written");
+    let ran = test(&folder, &[]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains("expected/requests.yaml: came out, and is not expected"), "{ran}");
+    assert!(!ran.stdout.contains("the stage failed"), "{ran}");
+    assert!(ran.stderr.contains("--update"), "{ran}");
+}
+
+#[test]
+fn code_that_was_compiled_in_a_project_is_there_for_each_command_that_comes_next() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = rogue("settings: { verb: fine }");
+    let component = std::fs::read(plugin_bundle::ROGUE_STAGE_PATH).expect("the rogue stage");
+    folder.write("mine/dist/plugin.wasm", component);
+    let project = "language: rust\ncomponent: dist/plugin.wasm\n";
+    folder.write("mine/stagewright-plugin.yaml", project);
+    folder.write("mine/fixtures/bees/input.yaml", "request_text: b\nsettings: { verb: fine }\n");
+    let done = |arguments: &[&str]| {
+        let ran = stagewright(&folder, &[&["--data-dir", "nowhere"], arguments].concat());
+        assert!(!folder.path().join("nowhere").exists(), "no data folder is made: {ran}");
+        (ran.stderr.contains("compiling it for this machine: seconds"), ran)
+    };
+    let check = ["plugin", "check", "mine/dist/plugin.wasm", "-o", "json"];
+    let (compiled, ran) = done(&check);
+    assert!(compiled && ran.json()["costs"]["compile_ms"].is_u64(), "{ran}");
+    let (compiled, ran) = done(&check);
+    assert!(!compiled && ran.json()["costs"]["compile_ms"].is_null(), "{ran}");
+    let test = ["plugin", "test", "mine", "--component", "mine/dist/plugin.wasm", "--update"];
+    let run = ["plugin", "run", "mine/dist/plugin.wasm", "--input", "mine/fixtures/bees"];
+    for next in [&test[..], &run] {
+        let (compiled, ran) = done(next);
+        assert!(!compiled && ran.code == 0, "{ran}");
+    }
+    let own = folder.path().join("mine/.stagewright");
+    assert!(own.join("cache/compiled").is_dir());
+    let mode = std::fs::metadata(own).expect("it was made").permissions().mode();
+    assert_eq!(mode & 0o077, 0, "it may become a data folder");
+
+    let (compiled, ran) = done(&["plugin", "check", "research.wasm"]);
+    assert!(compiled && ran.code == 0, "outside of a project nothing is kept: {ran}");
+}
+
 #[test]
 fn an_error_of_the_model_is_an_answer_and_a_failure_can_be_expected() {
     let folder = project();
@@ -172,13 +250,8 @@ fn response(body: &str) -> String {
 
 /// A project with one fixture, whose stage sends this request so many times.
 fn fetching(request: &str, count: u64) -> Folder {
-    let folder = Folder::new();
-    let rogue = std::fs::read(plugin_bundle::ROGUE_STAGE_PATH).expect("the rogue stage");
-    folder.write("research.wasm", rogue);
     let settings = json!({ "verb": "fetch", "text": request, "count": count });
-    let input = format!("request_text: bees\nsettings: {settings}\n");
-    folder.write("fixtures/bees/input.yaml", input);
-    folder
+    rogue(&format!("settings: {settings}"))
 }
 
 #[test]

@@ -55,6 +55,10 @@ fn the_same_commands_talk_to_a_server_when_one_owns_the_folder() {
         assert_eq!(local.code, 0, "{arguments:?}: {local}");
         assert_eq!(remote.stdout, local.stdout, "{arguments:?}: {remote}");
     }
+    let run = stagewright(&folder, &["runs", "show", "last", "-o", "json"]).json();
+    let digest = run["stages"][0]["plugin"]["digest"].as_str().expect("a digest");
+    let digest: domain::Digest = digest.parse().expect("a digest");
+    assert!(local[1].stdout.contains(&format!("  {}  ", digest.short())), "{}", local[1]);
     let ran = stagewright(&folder, &["run", "foundation_express", "--request", "bees", "--yes"]);
     assert_eq!(ran.code, 0, "{ran}");
     assert_eq!(server.stop(), 0);

@@ -252,37 +252,49 @@ async fn a_host_that_the_profile_does_not_grant_is_not_reached() {
 }
 
 #[tokio::test]
-async fn private_addresses_are_not_reached_by_name_nor_by_number() {
+async fn a_private_address_is_not_reached_by_name() {
     let web = Web::start().await;
     let folder = Folder::new();
-    let port = web.address.port();
-    let numbers = format!("127.0.0.1:{port}");
-    allow(&folder, &[&web.host(), &numbers], &[], "");
-    let stages = [
-        fetch("fetch", &web.url("/by-name"), 1),
-        fetch("fetch", &format!("http://127.0.0.1:{port}/by-number"), 1),
-    ];
-    write_profile(&folder, &[&web.host(), &numbers], &[&stages[0], &stages[1]]);
+    allow(&folder, &[&web.host()], &[], "");
+    write_profile(&folder, &[&web.host()], &[&fetch("fetch", &web.url("/by-name"), 1)]);
     let (seen, listed) = ran(&folder).await;
     assert_eq!(seen[0]["error"], "ErrorCode::HttpRequestDenied");
-    let expected =
-        ["GET /by-name failed http_denied tries=1", "GET /by-number failed http_denied tries=1"];
-    assert_eq!(listed, expected);
+    assert_eq!(listed, ["GET /by-name failed http_denied tries=1"]);
     assert!(web.heard().is_empty());
+}
+
+/// What a number leads to is known before anything is done.
+#[tokio::test]
+async fn a_private_address_that_is_granted_by_number_begins_no_run() {
+    let folder = Folder::new();
+    allow(&folder, &["127.0.0.1:9"], &[], "");
+    write_profile(&folder, &["127.0.0.1:9"], &["{ verb: fine }"]);
+    let checked = stagewright(&folder, &["profiles", "check"]);
+    assert_eq!(checked.code, 1, "{checked}");
+    assert!(checked.to_string().contains("`127.0.0.1:9` to `grants.private_hosts`"), "{checked}");
+    let server = Server::start(&folder);
+    let body = json!({ "mode": "web", "request_text": "Honey" });
+    let refused = server.api.post("/api/v2/workflow-runs", &body).await;
+    assert_eq!((refused.status, refused.code().as_str()), (400, "request_invalid"));
+    assert!(refused.text.contains("`grants.private_hosts`"), "{}", refused.text);
+    server.stop();
+    allow(&folder, &["127.0.0.1:9"], &["127.0.0.1:9"], "");
+    let checked = stagewright(&folder, &["profiles", "check"]);
+    assert_eq!(checked.code, 0, "{checked}");
 }
 
 #[tokio::test]
 async fn a_redirect_is_the_stages_business_and_leads_to_no_private_address() {
     let web = Web::start().await;
     let folder = Folder::new();
-    allow(&folder, &[&web.host(), "169.254.169.254:80"], &[&web.host()], "");
+    allow(&folder, &[&web.host()], &[&web.host()], "");
     let stages =
         [fetch("fetch", &web.url("/away"), 1), fetch("fetch", "http://169.254.169.254/keys", 1)];
-    write_profile(&folder, &[&web.host(), "169.254.169.254:80"], &[&stages[0], &stages[1]]);
+    write_profile(&folder, &[&web.host()], &[&stages[0], &stages[1]]);
     let (seen, listed) = ran(&folder).await;
     assert_eq!(seen[0]["status"], 302, "nobody followed it");
     assert_eq!(seen[0]["location"], "http://169.254.169.254/keys");
-    let expected = ["GET /away answered 302 tries=1", "GET /keys failed http_denied tries=1"];
+    let expected = ["GET /away answered 302 tries=1", "GET /keys failed http_denied tries=0"];
     assert_eq!(listed, expected);
 }
 

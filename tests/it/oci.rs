@@ -76,6 +76,10 @@ fn a_reference_and_a_configuration_that_cannot_be_used_are_told_with_the_cure() 
     for (entry, expected) in [
         ("host: \"https://ghcr.io\"", "a host that cannot be one"),
         ("host: ghcr.io, username: anna", "only one of `username` and `password_env`"),
+        (
+            "host: ghcr.io, plain_http: true, username: anna, password_env: GHCR_TOKEN",
+            "both `plain_http: true` and `username` for `ghcr.io`",
+        ),
         ("host: ghcr.io, password: x", "unknown field `password`"),
     ] {
         let file = format!("registries: {{ enabled: true, allowed: [{{ {entry} }}] }}\n");

@@ -243,3 +243,168 @@ fn the_terminal_does_the_same_without_a_server() {
     assert_eq!(refused.code, 1, "{refused}");
     assert!(refused.stderr.contains("it is part of the program"), "{refused}");
 }
+
+#[test]
+fn a_file_that_is_larger_than_any_plugin_is_refused_before_it_is_sent() {
+    let folder = Folder::new();
+    let path = folder.path().join("large.wasm");
+    let file = std::fs::File::create(&path).expect("a file");
+    // A hole: it takes no room on the disk.
+    file.set_len(domain::upload::PLUGIN_BYTES_MAX + 1).expect("a size");
+    let server = Server::start(&folder);
+    let ran = stagewright(&folder, &["plugins", "add", &path.display().to_string()]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("large.wasm` has more than 128 MiB"), "{ran}");
+    assert_eq!(server.stop(), 0);
+}
+
+/// Files in a folder of the data folder.
+fn files_in(folder: &Folder, name: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder.data().join(name)).into_iter().flatten();
+    entries.map(|entry| entry.expect("an entry").path()).collect()
+}
+
+#[tokio::test]
+async fn a_removed_plugin_begins_no_run_and_its_copy_goes_with_the_last_run() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    let api = &server.api;
+    let plugin = add(api, "", rogue()).await.ok();
+    let digest = text(&plugin, "digest").to_owned();
+    write_profile(&folder, "mine", &digest, "fine", "none");
+    let run = api.start("mine").await;
+    assert_eq!(api.finish(&run).await["status"], "completed");
+    assert_eq!(files_in(&folder, "pinned").len(), 1);
+    assert_eq!(remove(api, &format!("{digest}?force=true")).await.status, 200);
+
+    let asked = json!({ "mode": "mine", "request_text": "bees" });
+    let refused = api.post("/api/v2/workflow-runs", &asked).await;
+    assert_eq!((refused.status, refused.code().as_str()), (400, "request_invalid"));
+    assert!(refused.json().to_string().contains(&digest), "{refused:?}");
+    let shown = api.get(&format!("{PLUGINS}/{digest}")).await;
+    assert_eq!((shown.status, shown.code().as_str()), (404, "plugin_unknown"));
+    let again = remove(api, &digest).await;
+    assert_eq!((again.status, again.code().as_str()), (404, "plugin_unknown"));
+    assert!(text(&again.json(), "detail").contains("keep their copy"), "{again:?}");
+    let typed = stagewright(&folder, &["plugins", "remove", &digest]);
+    assert!(typed.stderr.contains("hint: there is nothing to remove"), "{typed}");
+    drop(server);
+
+    // Whoever looks at the run has its plugin yet.
+    let record = ["plugin", "record", &run, "only", "--to", "only.json"];
+    assert_eq!(stagewright(&folder, &record).code, 0);
+    let replayed = stagewright(&folder, &["plugin", "replay", "only.json"]);
+    assert_eq!(replayed.code, 0, "{replayed}");
+
+    let other = stagewright(&folder, &["run", "foundation_express", "--request", "bees", "--yes"]);
+    assert_eq!(other.code, 0, "{other}");
+    let before = files_in(&folder, "pinned").len();
+    assert!(before > 1);
+    let prune = |keep: &str| {
+        let pruned = stagewright(&folder, &["runs", "prune", "--keep", keep, "--apply"]);
+        assert_eq!(pruned.code, 0, "{pruned}");
+        files_in(&folder, "pinned").len()
+    };
+    assert_eq!(prune("9"), before, "both runs are there");
+    let pruned =
+        stagewright(&folder, &["runs", "prune", "--keep", "0", "--mode", "mine", "--apply"]);
+    assert_eq!(pruned.code, 0, "{pruned}");
+    assert_eq!(files_in(&folder, "pinned").len(), before - 1, "{pruned}");
+    assert_eq!(prune("0"), 0);
+}
+
+#[tokio::test]
+async fn bytes_of_plugins_that_were_changed_are_found_by_the_doctor_and_told_by_a_server() {
+    let folder = Folder::new();
+    write_profile(&folder, "mine", "rogue-stage", "fine", "required");
+    let server = Server::start(&folder);
+    add(&server.api, "", rogue()).await.ok();
+    let run = server.api.start("mine").await;
+    server.api.gate(&run).await;
+    drop(server);
+    let sound = stagewright(&folder, &["doctor", "--deep"]);
+    assert!(sound.stdout.contains("2 kept components compared with the digest"), "{sound}");
+
+    let copy = files_in(&folder, "pinned").remove(0);
+    std::fs::write(&copy, rebuilt("tampered")).expect("the copy");
+    let doctor = stagewright(&folder, &["doctor", "--deep"]);
+    assert_eq!(doctor.code, 1, "{doctor}");
+    let name = copy.file_name().expect("a name").to_string_lossy().into_owned();
+    for says in ["plugin bytes", &name, "somebody has changed the file", "plugins add"] {
+        assert!(doctor.stdout.contains(says), "no `{says}` in {doctor}");
+    }
+
+    std::fs::write(folder.data().join("plugins/uploaded").join(name), "tampered").expect("bytes");
+    let server = Server::start(&folder);
+    let log = folder.path().join("server.log");
+    let is_told = || {
+        let log = std::fs::read_to_string(&log).expect("a log");
+        log.contains("a plugin of the store cannot be used")
+            && log.contains("has changed the bytes")
+    };
+    for looks in 0.. {
+        if is_told() {
+            break;
+        }
+        assert!(looks < 1_000, "it is told");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    drop(server);
+}
+
+#[test]
+fn what_a_name_does_not_mean_is_told_with_what_means_it() {
+    let folder = Folder::new();
+    let run = |arguments: &[&str]| stagewright(&folder, arguments);
+    component(&folder, "one.wasm", &rogue());
+    component(&folder, "newer.wasm", &with_version("1.0.1"));
+    component(&folder, "other.wasm", &rebuilt("x"));
+
+    let first = run(&["plugins", "add", "one.wasm"]);
+    assert!(first.stderr.contains("`plugin: rogue-stage`\n"), "{first}");
+    assert_eq!(run(&["plugins", "add", "newer.wasm"]).code, 0);
+    let older = run(&["plugins", "add", "one.wasm"]);
+    let says = "`plugin: rogue-stage@1.0.0`; `rogue-stage` means `rogue-stage@1.0.1`";
+    assert!(older.stderr.contains(says), "{older}");
+    assert_eq!(run(&["plugins", "add", "other.wasm", "--replace"]).code, 0);
+    let hidden = run(&["plugins", "add", "one.wasm"]);
+    assert!(hidden.stderr.contains("`plugin: sha256:"), "{hidden}");
+
+    let ambiguous = run(&["plugins", "remove", "rogue-stage@1.0.0"]);
+    assert_eq!(ambiguous.code, 1, "{ambiguous}");
+    assert!(ambiguous.stderr.contains("hint: name one of these digests"), "{ambiguous}");
+    assert_eq!(ambiguous.stderr.matches("sha256:").count(), 2, "{ambiguous}");
+
+    // A person's file takes the name over, and the list and the doctor say so.
+    let file = rebuilt("by hand");
+    component(&folder, ".stagewright/plugins/own.wasm", &file);
+    let listed = run(&["plugins", "list"]);
+    let marked = listed.stdout.lines().filter(|line| line.contains("uploaded, by digest only"));
+    assert_eq!(marked.count(), 2, "{listed}");
+    assert!(listed.stderr.contains("`rogue-stage@1.0.0` means"), "{listed}");
+    assert!(listed.stderr.contains("own.wasm), so that"), "{listed}");
+    let doctor = run(&["doctor"]);
+    assert!(doctor.stdout.contains("`rogue-stage@1.0.0` means"), "{doctor}");
+}
+
+#[test]
+fn eight_digits_of_a_digest_are_enough_for_a_command_and_fewer_are_refused_with_the_cure() {
+    let folder = Folder::new();
+    component(&folder, "mine.wasm", &rogue());
+    let run = |arguments: &[&str]| stagewright(&folder, arguments);
+    let added = run(&["plugins", "add", "mine.wasm", "-o", "json"]).json();
+    let digest = text(&added, "digest").to_owned();
+    let begun = &digest[.."sha256:".len() + 8];
+    let shown = run(&["plugins", "show", begun]);
+    assert!(shown.stdout.contains(&digest), "{shown}");
+    let short = run(&["plugins", "show", &begun[..begun.len() - 1]]);
+    assert_ne!(short.code, 0, "{short}");
+    assert!(short.stderr.contains("eight digits are enough"), "{short}");
+    assert!(!short.stderr.contains("run_"), "{short}");
+    let registries = "registries: { enabled: true, allowed: [{ host: registry.example.com }] }\n";
+    folder.write("stagewright.yaml", registries);
+    let pushed = run(&["plugins", "push", "sha256:00000000", "registry.example.com/a:1"]);
+    assert!(pushed.stderr.contains("no plugin `sha256:00000000`"), "{pushed}");
+    let removed = run(&["plugins", "remove", begun]);
+    assert_eq!(removed.code, 0, "{removed}");
+}

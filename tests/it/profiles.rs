@@ -2,7 +2,9 @@
 //! adds a test.
 use std::path::Path;
 
-use crate::support::{Folder, Server};
+use serde_json::json;
+
+use crate::support::{Folder, Server, stagewright};
 
 #[tokio::test]
 async fn every_shipped_profile_runs_to_its_end() {
@@ -51,6 +53,22 @@ async fn a_mode_without_a_profile_runs_as_the_foundation_and_says_so_everywhere(
     assert_eq!(plan["requested_mode"], "press_release");
     assert_eq!(plan["effective_mode"], "foundation_stack");
     assert_eq!(plan["fallback_applied"], true);
+}
+
+/// Whoever mistypes a name at a terminal has not asked for another workflow, and is not to pay for it.
+#[test]
+fn a_mistyped_mode_is_refused_at_the_terminal() {
+    let folder = Folder::new();
+    let ran = stagewright(&folder, &["run", "foundation_stak", "--request", "bees", "--yes"]);
+    assert_eq!(ran.code, 2, "{ran}");
+    insta::assert_snapshot!(ran.told(&folder), @r"
+    exit 2
+    -- stdout
+    -- stderr
+    error: no profile has the name `foundation_stak`, and nothing was started
+    hint: did you mean `foundation_stack`?
+    ");
+    assert_eq!(stagewright(&folder, &["runs", "list", "-o", "json"]).json()["items"], json!([]));
 }
 
 #[tokio::test]

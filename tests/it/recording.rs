@@ -142,10 +142,54 @@ fn recordings_of_every_earlier_host_replay_equal() {
         let ran = stagewright(&folder, &["plugin", "replay", &path, "--component", &component]);
         assert_eq!(ran.code, 0, "{path}: {ran}");
         assert!(ran.stdout.starts_with("equal "), "{path}: {ran}");
-        assert_eq!(ran.stderr, "", "it is the component that was recorded");
+        assert!(ran.stdout.ends_with("golden.wasm`; it is the recorded component\n"), "{ran}");
         count += 1;
     }
     assert!(count > 0);
+}
+
+#[test]
+fn a_replay_in_a_project_is_with_what_that_has_built_and_says_so() {
+    let folder = Folder::new();
+    foundation(&folder);
+    let (kept, _) = recorded(&folder, "research");
+    let project = "language: rust\ncomponent: dist/plugin.wasm\n";
+    folder.write("mine/stagewright-plugin.yaml", project);
+    let own = folder.path().join("mine/own.recording.json");
+    std::fs::copy(&kept, &own).expect("a copy");
+    let [kept, own] = [kept, own].map(|path| path.display().to_string());
+    let replay = |recording: &str| stagewright(&folder, &["plugin", "replay", recording]);
+    let bytes = |wanted: &str| {
+        let mut plugins = plugin_bundle::PLUGINS.iter();
+        plugins.find(|(name, _)| *name == wanted).expect("it ships with the program").1
+    };
+    let of_host = |ran: &Ran| {
+        assert_eq!(ran.code, 0, "{ran}");
+        let words = ": the plugin that this host keeps; it is the recorded component\n";
+        assert!(ran.stdout.ends_with(words), "{ran}");
+    };
+    of_host(&replay(&own));
+    folder.write("mine/dist/plugin.wasm", bytes("keywords"));
+    of_host(&replay(&own));
+
+    // The same plugin in other bytes: a section that nobody reads is added.
+    let changed = [bytes("research"), &[0, 2, 1, b'x']].concat();
+    folder.write("mine/dist/plugin.wasm", changed);
+    let ran = replay(&own);
+    assert_eq!(ran.code, 0, "{ran}");
+    let words = "dist/plugin.wasm`, which the project has built; recorded was another component: ";
+    assert!(ran.stdout.contains("\nreplayed with ") && ran.stdout.contains(words), "{ran}");
+    let told = stagewright(&folder, &["plugin", "replay", &own, "-o", "json"]).json();
+    assert_eq!((&told["origin"], &told["is_other_component"]), (&json!("project"), &json!(true)));
+    assert_ne!(told["digest"], told["recorded_digest"]);
+
+    of_host(&replay(&kept));
+    folder.write("stagewright-plugin.yaml", "language: rust\ncomponent: mine/dist/plugin.wasm\n");
+    let ran = replay(&kept);
+    assert!(ran.stdout.contains("which the project has built"), "the working folder's: {ran}");
+    folder.write("named.wasm", bytes("research"));
+    let ran = stagewright(&folder, &["plugin", "replay", &own, "--component", "named.wasm"]);
+    assert!(ran.stdout.ends_with(": `named.wasm`; it is the recorded component\n"), "{ran}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `plugin check`: everything that is wrong with a component, each with what to do; and of one that fits, what it does,
 //! what it may use, and what it costs on this machine.
 //!
-//! Invariant: nothing that a check finds out is taken from an earlier check: the component is compiled, started and asked
-//! here and now.
+//! Invariant: nothing that a check finds out is taken from an earlier check: the component is started and asked here and
+//! now. Only its compiled code may be from earlier, and then it is not said what compiling takes.
 mod costs;
 mod described;
 
@@ -18,9 +18,9 @@ use serde::Serialize;
 pub use costs::{Costs, FirstPrompt};
 pub use described::{Described, ImportGroup, Made, Reach, Setting};
 
+use crate::Error;
 use crate::exchange::digest_of_bytes;
-use crate::trial::Workshop;
-use crate::{Error, trial};
+use crate::trial::{CodeCache, Workshop};
 
 /// One thing that was found, with what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,12 +60,17 @@ impl From<sandbox::Finding> for Finding {
     }
 }
 
-/// Checks a file. Compiled code is left in the cache of the data folder, if there is such a folder.
+/// Checks a file. Where compiled code is kept, [`CodeCache::open`] says; `on_compile` is called before the component is
+/// compiled, if it has to be.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, [`Error::Sandbox`] if this machine cannot run guests. What is wrong with the
 /// component is no error.
-pub async fn check_file(component: &Path, data_dir: &Path) -> Result<Checked, Error> {
+pub async fn check_file(
+    component: &Path,
+    data_dir: &Path,
+    on_compile: &mut dyn FnMut(),
+) -> Result<Checked, Error> {
     let mut checked = Checked {
         file: component.display().to_string(),
         fit: false,
@@ -87,17 +92,24 @@ pub async fn check_file(component: &Path, data_dir: &Path) -> Result<Checked, Er
     if bytes.len() as u64 <= COMPONENT_BYTES_MAX {
         checked.digest = digest_of_bytes(&bytes).to_string();
     }
-    checked.look_into(&bytes, data_dir).await?;
+    let cache = CodeCache::open(data_dir, component)?;
+    checked.look_into(&bytes, cache.folder(), on_compile).await?;
     checked.fit = checked.findings.is_empty();
     Ok(checked)
 }
 
 impl Checked {
-    async fn look_into(&mut self, bytes: &[u8], data_dir: &Path) -> Result<(), Error> {
-        // A folder of its own: what an earlier start compiled would hide what compiling takes.
-        let folder = tempfile::Builder::new().prefix("stagewright-check-").tempdir();
-        let folder = folder.map_err(|cause| Error::io(&std::env::temp_dir(), cause))?;
-        let sandbox = Workshop::sandbox_with(folder.path())?;
+    async fn look_into(
+        &mut self,
+        bytes: &[u8],
+        cache_dir: &Path,
+        on_compile: &mut dyn FnMut(),
+    ) -> Result<(), Error> {
+        let sandbox = Workshop::sandbox_with(cache_dir)?;
+        let is_compiled_here = sandbox.would_compile(bytes);
+        if is_compiled_here {
+            on_compile();
+        }
         let (compile_time, plugin) = match examined(&sandbox, bytes, &self.file) {
             Ok(examined) => examined,
             Err(findings) => {
@@ -114,10 +126,14 @@ impl Checked {
             });
             return Ok(());
         }
-        let load_time = Workshop::sandbox_with(folder.path())?.load_timed(bytes);
+        // What was found out is written down for the commands that come next. It fits, so that nothing can be wrong.
+        sandbox.inspect(bytes, &self.file).ok();
+        // Another sandbox has nothing in memory, and finds the compiled code in the cache.
+        let load_time = Workshop::sandbox_with(cache_dir)?.load_timed(bytes);
         let measured = costs::measure(&sandbox, &plugin, bytes).await;
         match (measured, load_time) {
             (Ok((start, first_prompt)), Ok(load_time)) => {
+                let compile_time = is_compiled_here.then_some(compile_time);
                 let costs = Costs::new(compile_time, load_time, start, first_prompt);
                 self.warnings = costs.warnings();
                 self.costs = Some(costs);
@@ -128,9 +144,6 @@ impl Checked {
                 cure: "correct it, and check again".to_owned(),
             }),
             (Ok(_), Err(findings)) => self.findings.extend(findings.into_iter().map(Finding::from)),
-        }
-        if data_dir.is_dir() {
-            sandbox::keep_compiled_code(folder.path(), &trial::cache_dir(data_dir));
         }
         Ok(())
     }

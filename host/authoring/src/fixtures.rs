@@ -8,14 +8,12 @@
 mod answers;
 mod expected;
 
-use std::cmp::Ordering;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::Fault;
 use domain::port::{Attempt, KnownPlugin};
-use domain::stage::LogLine;
 use sandbox::Sandbox;
 use serde::Serialize;
 
@@ -65,6 +63,14 @@ pub struct Report {
     /// How the stage failed, unless that is what is expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Whether an update makes what came out what is expected. It takes no mistake of the stage for its intention.
+    pub acceptable: bool,
+}
+
+/// What was found out with a fixture.
+struct Compared {
+    differences: Vec<Difference>,
+    acceptable: bool,
 }
 
 /// How a stage failed that should not have: in full, because `expected/error.yaml` leaves out what differs from build to
@@ -80,7 +86,7 @@ pub struct Failure {
     pub retryable: bool,
     /// What happened and, where it is known, where in the code.
     pub error_message: String,
-    /// The last lines of the log, each with its level.
+    /// The last lines of the log, each with its level and its fields.
     pub log: Vec<String>,
 }
 
@@ -88,13 +94,12 @@ impl Failure {
     fn of(fault: &Fault, attempt: &Attempt) -> Self {
         let lines = &attempt.log.lines;
         let last = &lines[lines.len().saturating_sub(LOG_LINE_COUNT)..];
-        let line = |line: &LogLine| format!("{}: {}", line.level.as_str(), line.message.trim_end());
         Self {
             error_code: fault.kind.code().to_owned(),
             plugin_code: fault.kind.plugin_code().map(str::to_owned),
             retryable: fault.kind.is_retryable(),
             error_message: fault.message.clone(),
-            log: last.iter().map(line).collect(),
+            log: last.iter().map(sandbox::told_line).collect(),
         }
     }
 }
@@ -178,15 +183,17 @@ pub async fn run_fixture(
         differences: Vec::new(),
         problems: Vec::new(),
         failure: None,
+        acceptable: false,
     };
     match attempt(sandbox, plugin, fixture, purpose, &mut report.failure).await {
-        Ok(Ok(differences)) => {
+        Ok(Ok(Compared { differences, acceptable })) => {
+            report.acceptable = acceptable;
             report.verdict = match (purpose, differences.is_empty()) {
                 (_, true) => Verdict::Passed,
                 (Purpose::Compare, false) => Verdict::Differs,
                 (Purpose::Update, false) => Verdict::Updated,
             };
-            if differences.is_empty() {
+            if !differences.iter().any(expected::is_of_failure) {
                 report.failure = None;
             }
             report.differences = differences;
@@ -207,7 +214,7 @@ async fn attempt(
     fixture: &Fixture,
     purpose: Purpose,
     failure: &mut Option<Failure>,
-) -> Result<Result<Vec<Difference>, Vec<String>>, Error> {
+) -> Result<Result<Compared, Vec<String>>, Error> {
     let place = fixture.folder.join(INPUT_FILE);
     if let Err(error) = place.symlink_metadata()
         && error.kind() == ErrorKind::NotFound
@@ -238,24 +245,28 @@ async fn attempt(
         // It failed for want of an answer, which is what the problem says.
         *failure = None;
     }
-    let problem = surprise
-        .or_else(|| other_count(asked.len(), answer_count))
-        .or_else(|| network.as_deref().and_then(unsent));
-    if let Some(problem) = problem {
+    if let Some(problem) = surprise.or_else(|| too_many_questions(asked.len(), answer_count)) {
         return Ok(Err(vec![problem]));
     }
-    let sent = network.map(|network| network.sent()).unwrap_or_default();
+    let sent = network.as_ref().map(|network| network.sent()).unwrap_or_default();
     let actual = match expected::files_of(&attempt.outcome, &asked, &sent) {
         Ok(actual) => actual,
         Err(problem) => return Ok(Err(vec![problem])),
     };
     let folder = expected::folder_of(&fixture.folder)?;
     let differences = expected::compare(&folder, &actual)?;
+    let mistake = attempt.outcome.as_ref().err().filter(|fault| !fault.kind.is_declared());
+    // A stage that broke down on its way asked no further: what it left over says nothing then.
+    let broke_down = mistake.is_some() && differences.iter().any(expected::is_of_failure);
+    let unused = too_few_questions(asked.len(), answer_count)
+        .or_else(|| network.as_deref().and_then(unsent))
+        .filter(|_| !broke_down);
+    if let Some(problem) = unused {
+        return Ok(Err(vec![problem]));
+    }
+    let refused = mistake.filter(|_| !expected::expects_failure(&folder));
     if purpose == Purpose::Update {
-        if let Err(fault) = &attempt.outcome
-            && !fault.kind.is_declared()
-            && !expected::expects_failure(&folder)
-        {
+        if let Some(fault) = refused {
             let problem = format!(
                 "the stage did not fail by its own decision (`{}`), and nothing was written: correct it, or write `expected/error.yaml` by hand if it has to fail so",
                 fault.kind.code()
@@ -264,7 +275,7 @@ async fn attempt(
         }
         expected::update(&folder, &actual, &differences)?;
     }
-    Ok(Ok(differences))
+    Ok(Ok(Compared { differences, acceptable: refused.is_none() }))
 }
 
 /// What is wrong if a stage sends fewer HTTP requests than there are responses.
@@ -289,30 +300,38 @@ fn unsent(network: &HttpScript) -> Option<String> {
     ))
 }
 
-/// What is wrong if a stage asks more or less often than there are answers.
-fn other_count(asked_count: usize, answer_count: usize) -> Option<String> {
-    let there_are = match answer_count {
+/// What is wrong if a stage asks more often than there are answers.
+fn too_many_questions(asked_count: usize, answer_count: usize) -> Option<String> {
+    let there_are = there_are(answer_count);
+    match asked_count {
+        count if count <= answer_count => None,
+        1 => Some(format!("the stage asked a question, and {there_are}: write `answer-1.md`")),
+        count => Some(format!(
+            "the stage asked question {count}, and {there_are}: write `answer-{count}.md`, or find out why it asks again"
+        )),
+    }
+}
+
+/// What is wrong if a stage asks less often than there are answers.
+fn too_few_questions(asked_count: usize, answer_count: usize) -> Option<String> {
+    if asked_count >= answer_count {
+        return None;
+    }
+    let asked = match asked_count {
+        0 => "asked nothing".to_owned(),
+        1 => "asked once".to_owned(),
+        count => format!("asked {count} times"),
+    };
+    Some(format!(
+        "the stage {asked}, and {}: remove those that it does not ask for, or find out why it does not",
+        there_are(answer_count)
+    ))
+}
+
+fn there_are(answer_count: usize) -> String {
+    match answer_count {
         0 => "there is no answer".to_owned(),
         1 => "there is 1 answer".to_owned(),
         count => format!("there are {count} answers"),
-    };
-    match asked_count.cmp(&answer_count) {
-        Ordering::Equal => None,
-        Ordering::Greater if asked_count == 1 => {
-            Some(format!("the stage asked a question, and {there_are}: write `answer-1.md`"))
-        }
-        Ordering::Greater => Some(format!(
-            "the stage asked question {asked_count}, and {there_are}: write `answer-{asked_count}.md`, or find out why it asks again"
-        )),
-        Ordering::Less => {
-            let asked = match asked_count {
-                0 => "asked nothing".to_owned(),
-                1 => "asked once".to_owned(),
-                count => format!("asked {count} times"),
-            };
-            Some(format!(
-                "the stage {asked}, and {there_are}: remove those that it does not ask for, or find out why it does not"
-            ))
-        }
     }
 }

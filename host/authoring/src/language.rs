@@ -25,6 +25,15 @@ impl Language {
             Language::Python => "python",
         }
     }
+
+    /// What people say just as well.
+    fn also_called(self) -> Option<&'static str> {
+        match self {
+            Language::Rust => None,
+            Language::JavaScript => Some("javascript"),
+            Language::Python => Some("py"),
+        }
+    }
 }
 
 impl fmt::Display for Language {
@@ -37,8 +46,10 @@ impl FromStr for Language {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|language| language.as_str() == text);
-        found.ok_or_else(|| {
+        let is_named = |language: &Self| {
+            language.as_str() == text || language.also_called().is_some_and(|name| name == text)
+        };
+        Self::ALL.into_iter().find(is_named).ok_or_else(|| {
             let known: Vec<&str> = Self::ALL.iter().map(|language| language.as_str()).collect();
             format!("no language `{text}`: there are {}", known.join(", "))
         })

@@ -2,8 +2,8 @@
 //! against fixtures, and replay a recorded attempt.
 //!
 //! Everything here works without a server, a data folder, a key and a network, but for what a language's own tools fetch
-//! when they build. It does not know runs, profiles or the store: an attempt that is taken from a run comes in as a
-//! recording.
+//! when they build; compiled code is kept in the data folder, if there is one, or in the project. It does not know runs,
+//! profiles or the store: an attempt that is taken from a run comes in as a recording.
 //!
 //! Invariant: a component is run by the same sandbox, with the same limits, as in a run.
 pub mod check;

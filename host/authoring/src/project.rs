@@ -61,6 +61,13 @@ impl Project {
         Ok(Self { folder: folder.to_owned(), language, component: said.component })
     }
 
+    /// The project that a file or folder lies in: of the nearest folder above that is one. One that cannot be used is none.
+    pub fn around(place: &Path) -> Option<Self> {
+        let place = place.canonicalize().ok()?;
+        let folder = place.ancestors().find(|folder| folder.join(PROJECT_FILE).is_file())?;
+        Self::open(folder).ok()
+    }
+
     /// Its folder.
     pub fn folder(&self) -> &Path {
         &self.folder

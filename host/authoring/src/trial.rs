@@ -4,83 +4,23 @@
 //! are checked against the plugin's schema, the artifacts that have to be made are those that these settings ask for,
 //! and a bound on the number of questions holds. Nothing is journaled: an attempt that breaks off is done again.
 mod provider;
+mod workshop;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use domain::plan::PluginRef;
-use domain::port::{
-    Attempt, HttpPort, KnownPlugin, ModelPort, PluginCatalog as _, Ports, StageJob,
-    StageRunner as _,
-};
+use domain::port::{Attempt, HttpPort, KnownPlugin, ModelPort, Ports, StageJob, StageRunner as _};
 use domain::{Json, Limits};
 use profile::{Problem, Problems, SettingsSchema, StageArtifacts};
 use sandbox::Sandbox;
 use serde_json::Value;
-use tempfile::TempDir;
 
 pub use provider::{ProviderModels, Spending, scripted_writer};
+pub use workshop::{CodeCache, Workshop, plugin_in};
 
 use crate::Error;
 use crate::context::Input;
 use crate::exchange::{CallBound, Exchange, HttpExchange, HttpScript, Recorder};
-
-/// The sandbox of an author: no plugins but those that are named by their file.
-pub struct Workshop {
-    sandbox: Sandbox,
-    /// Goes after the sandbox, which writes into it.
-    _temporary: Option<TempDir>,
-}
-
-impl Workshop {
-    /// Opens a sandbox. Compiled code goes to the cache of the data folder if there is such a folder; otherwise it is
-    /// kept for as long as this workshop, and the author's machine stays as it was.
-    ///
-    /// # Errors
-    /// [`Error::Sandbox`] if this machine cannot run guests, [`Error::Io`] if there is no place for compiled code.
-    pub fn open(data_dir: &Path) -> Result<Workshop, Error> {
-        if data_dir.is_dir() {
-            let sandbox = Self::sandbox_with(&cache_dir(data_dir))?;
-            return Ok(Workshop { sandbox, _temporary: None });
-        }
-        let temporary = tempfile::Builder::new().prefix("stagewright-").tempdir();
-        let temporary = temporary.map_err(|cause| Error::io(&std::env::temp_dir(), cause))?;
-        let sandbox = Self::sandbox_with(temporary.path())?;
-        Ok(Workshop { sandbox, _temporary: Some(temporary) })
-    }
-
-    /// A sandbox that keeps compiled code in this folder, and knows no plugins.
-    pub(crate) fn sandbox_with(cache_dir: &Path) -> Result<Sandbox, Error> {
-        let config = sandbox::Config {
-            cache_dir: cache_dir.to_owned(),
-            plugin_dir: cache_dir.join("no-plugins"),
-            pinned_dir: cache_dir.join("nothing-pinned"),
-            bundled: &[],
-            // An author looks at one stage at a time.
-            instance_count_max: 1,
-        };
-        Sandbox::open(config).map_err(Error::Sandbox)
-    }
-
-    /// The plugin in a file, compared with the contract.
-    ///
-    /// # Errors
-    /// [`Error::Plugin`] with everything that is wrong with it.
-    pub fn plugin(&self, component: &Path) -> Result<KnownPlugin, Error> {
-        let reference = PluginRef::Path(component.display().to_string());
-        self.sandbox.find(&reference, None).map_err(Error::Plugin)
-    }
-
-    /// Runs stages of the plugins that were asked for.
-    pub fn sandbox(&self) -> &Sandbox {
-        &self.sandbox
-    }
-}
-
-/// Where a data folder keeps compiled code.
-pub(crate) fn cache_dir(data_dir: &Path) -> PathBuf {
-    data_dir.join("cache")
-}
 
 /// One stage, ready to be done.
 #[derive(Debug, Clone)]

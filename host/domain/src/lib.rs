@@ -16,6 +16,7 @@ pub mod http;
 pub mod ids;
 pub mod limits;
 pub mod model;
+pub mod naming;
 pub mod plan;
 pub mod port;
 pub mod run;

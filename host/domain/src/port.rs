@@ -1,5 +1,6 @@
 //! The ports through which stages are executed. They keep WebAssembly out of `engine`, and persistence out of
 //! `sandbox`: whoever runs a stage does not know who keeps its answers.
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io::Read;
 use std::pin::Pin;
@@ -198,14 +199,15 @@ pub trait PluginCatalog: Send + Sync {
     /// All that can be used, by name and version; and what lies in the plugin folder and cannot, with the reason.
     fn list(&self) -> (Vec<KnownPlugin>, Vec<PluginError>);
 
-    /// The plugin that a profile names. `base` is the folder at which a relative path starts.
+    /// The plugin that a profile names. `base` is the folder at which a relative path starts. Copies that runs are bound
+    /// to are not found.
     ///
     /// # Errors
     /// [`PluginError`] if there is none, or if it cannot be used.
     fn find(&self, reference: &PluginRef, base: Option<&str>) -> Result<KnownPlugin, PluginError>;
 
-    /// Keeps the bytes with this digest for as long as the data folder exists, so that a run can be finished after the
-    /// plugin was replaced.
+    /// Keeps a copy of the bytes with this digest for as long as a run is bound to them, so that it can be finished after
+    /// the plugin was replaced.
     ///
     /// # Errors
     /// [`PluginError`] if nobody knows the digest or the bytes cannot be written.
@@ -223,6 +225,34 @@ pub trait PluginCatalog: Send + Sync {
     /// # Errors
     /// [`PluginError`] if the bytes do not have this digest or cannot be written.
     fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<(), PluginError>;
+
+    /// The plugin that a run is bound to, also if nothing but the copy for such runs is left of it.
+    ///
+    /// # Errors
+    /// [`PluginError`] if there is no such copy, or if it was changed.
+    fn bound(&self, digest: &Digest) -> Result<KnownPlugin, PluginError> {
+        self.find(&PluginRef::Digest(digest.clone()), None)
+    }
+
+    /// Removes the copies of plugins that no run is bound to; `bound` are all that some run is. What was pinned a short
+    /// time ago stays, because its run may not be written down yet. Gives how many went.
+    ///
+    /// # Errors
+    /// [`PluginError::Io`] if one cannot be removed.
+    fn release(&self, _bound: &BTreeSet<Digest>) -> Result<u64, PluginError> {
+        Ok(0)
+    }
+
+    /// What lies in the plugin folder or was uploaded and cannot be used. Asks nothing that is inside the program.
+    fn unusable(&self) -> Vec<PluginError> {
+        self.list().1
+    }
+
+    /// The digests of all plugins that a person can name, each once.
+    fn digests(&self) -> Vec<Digest> {
+        let digests = self.list().0.into_iter().map(|plugin| plugin.digest);
+        digests.collect::<BTreeSet<_>>().into_iter().collect()
+    }
 
     /// Checks a component, and keeps it as a plugin. Blocks for as long as compiling takes; given up when it is called
     /// off.

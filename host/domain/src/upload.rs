@@ -103,6 +103,12 @@ pub enum UploadError {
         /// The file, if it is a person's.
         path: Option<String>,
     },
+    /// It was removed, and runs that are bound to it keep their copy.
+    #[error("nothing of `{asked}` is in the store: runs that are bound to it keep their copy")]
+    OnlyBound {
+        /// The digest that named it.
+        asked: String,
+    },
     /// Several uploads go by the name.
     #[error("`{asked}` may be any of {}", candidates.join(", "))]
     Ambiguous {

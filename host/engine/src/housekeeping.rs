@@ -202,7 +202,29 @@ impl Inner {
         // only at the next start.
         let removed: Vec<Result<_, Error>> = removing.buffered(REMOVED_AT_ONCE).collect().await;
         let removed = removed.into_iter().collect::<Result<Vec<_>, _>>()?;
+        self.release_plugins().await;
         Ok(Pruned { runs: removed.into_iter().flatten().collect(), is_more })
+    }
+
+    /// Removes the copies of plugins that no run is bound to any more. What fails is tried again by the next time.
+    async fn release_plugins(self: &Arc<Self>) {
+        // The runs are looked at first: a copy that one needs which begins meanwhile is too young to go.
+        let released = match self.parts.store.bound_plugins().await {
+            Ok(bound) => {
+                let releasing = self.blocking(move |inner| inner.parts.catalog.release(&bound));
+                releasing.await.map_err(Error::Plugin)
+            }
+            Err(error) => Err(error.into()),
+        };
+        match released {
+            Ok(0) => {}
+            Ok(count) => {
+                tracing::info!(count, "{count} copies of plugins that no run needs were removed");
+            }
+            Err(error) => {
+                tracing::error!(%error, "copies of plugins that no run needs could not be removed; the next time tries again");
+            }
+        }
     }
 
     /// Removes a run, unless it goes on.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+use std::sync::Arc;
 
 use domain::plan::PluginRef;
 use domain::port::PluginError;
@@ -94,6 +95,17 @@ impl Engine {
             Ok(uploaded)
         })
         .await
+    }
+
+    /// Has every plugin of the store that was changed or cannot be used told in the log, beside everything else.
+    pub fn tell_unusable_plugins(&self) {
+        let inner = Arc::clone(&self.0);
+        self.0.spawn(async move {
+            let unusable = inner.blocking(|inner| inner.parts.catalog.unusable()).await;
+            for error in unusable {
+                tracing::warn!(%error, "a plugin of the store cannot be used");
+            }
+        });
     }
 
     /// The modes of the profiles that mean a plugin at this moment, by its digest. Blocks.

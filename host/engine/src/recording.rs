@@ -3,7 +3,6 @@
 //! Nothing is kept for this: what the stage was told follows from the log up to the attempt's start, what it was answered
 //! stands in the journal, and what it left behind in the log again.
 use domain::model::{Completion, ModelError, ModelRequest};
-use domain::plan::PluginRef;
 use domain::port::StageJob;
 use domain::run::{Event, Run, StageResult};
 use domain::stage::{StageLog, StageOutput};
@@ -79,9 +78,7 @@ impl Engine {
         let logs = self.store().attempt_logs(run, Some(stage)).await?;
         let log = logs.into_iter().find(|log| log.attempt == ended.attempt);
         let digest = job.plugin.digest.clone();
-        let finding = self
-            .0
-            .blocking(move |inner| inner.parts.catalog.find(&PluginRef::Digest(digest), None).ok());
+        let finding = self.0.blocking(move |inner| inner.parts.catalog.bound(&digest).ok());
         let contract_version = finding.await.map(|plugin| plugin.contract_version);
         let log = log.map(|record| record.log).unwrap_or_default();
         Ok(RecordedAttempt { job, contract_version, calls, requests, outcome, log })

@@ -201,6 +201,10 @@ impl HostNames for Inner {
     fn http_hosts(&self) -> &[HttpGrant] {
         &self.settings.http.hosts
     }
+
+    fn closed_address(&self, host: &HttpGrant) -> Option<&'static str> {
+        gateway::closed_address(host, &self.settings.http.private_hosts)
+    }
 }
 
 fn problems_of(ask: &StartRun, key: Option<&str>) -> Vec<Problem> {

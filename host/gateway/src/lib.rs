@@ -53,7 +53,7 @@ pub use server::{
 };
 pub use telemetry::{TOKEN_BUCKETS, TOKEN_USAGE};
 
-pub use web::{Web, WebBounds, target_of};
+pub use web::{Web, WebBounds, closed_address, target_of};
 pub use webhook::{InvalidWebhook, Webhook, WebhookError};
 
 use cache::Answers;

@@ -77,6 +77,14 @@ pub fn target_of(url: &str) -> Result<HttpTarget, HttpError> {
     target(&parse(url)?)
 }
 
+/// Why no request can go to a host that is named by its address: what that address is if it is not public, and nothing of
+/// `private_hosts` says that it may be reached. Of a name nobody knows before it is looked up.
+pub fn closed_address(host: &HttpGrant, private_hosts: &[HttpGrant]) -> Option<&'static str> {
+    let what = forbidden(host.address()?)?;
+    let is_private_allowed = private_hosts.iter().any(|private| private.covers(host));
+    (!is_private_allowed).then_some(what)
+}
+
 fn target(url: &Url) -> Result<HttpTarget, HttpError> {
     let is_encrypted = url.scheme() == "https";
     let host = host_of(url).ok_or_else(|| invalid("the URL names no host"))?.to_owned();
@@ -238,9 +246,14 @@ fn told(failed: reqwest::Error, target: &HttpTarget) -> HttpError {
         words = format!("{words}: {error_below}");
         cause = error_below.source();
     }
-    let kind =
-        if failed.is_timeout() { HttpErrorKind::Timeout } else { HttpErrorKind::Unavailable };
-    error(kind, &words)
+    let (kind, what) = if failed.is_timeout() {
+        (HttpErrorKind::Timeout, "does not answer in time")
+    } else if failed.is_connect() {
+        (HttpErrorKind::Unavailable, "cannot be reached")
+    } else {
+        (HttpErrorKind::Unavailable, "broke off")
+    };
+    error(kind, &format!("`{target}` {what}: {words}"))
 }
 
 fn not_public(NotPublic { what }: NotPublic, target: &HttpTarget) -> HttpError {

@@ -60,4 +60,9 @@ pub trait HostNames {
     fn http_hosts(&self) -> &[HttpGrant] {
         &[]
     }
+
+    /// What the address of a host is, if the host is one to which no request can go because its address is not public.
+    fn closed_address(&self, _host: &HttpGrant) -> Option<&'static str> {
+        None
+    }
 }

@@ -97,11 +97,8 @@ pub(crate) fn clean(text: &str) -> String {
     cleaned
 }
 
-/// Of all names, the one that was probably meant.
-pub(crate) fn closest<'n>(
-    asked: &str,
-    names: impl IntoIterator<Item = &'n str>,
-) -> Option<&'n str> {
+/// Of all names, the one that was probably meant by one that nothing has.
+pub fn closest<'n>(asked: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     if asked.len() > COMPARED_BYTES_MAX {
         return None;
     }

@@ -26,6 +26,7 @@ mod yaml;
 mod tests;
 
 pub use ask::{Ask, FALLBACK_MODE, FallbackPolicy, HostNames, Resolved};
+pub use findings::closest;
 pub use library::{Library, NamedPlugin, Profile, SHIPPED_SOURCE, Summary};
 pub use limits::limits_of;
 pub use meaning::artifacts::{StageArtifacts, UnusableName};

@@ -7,6 +7,9 @@ mod grants;
 mod model;
 mod retry;
 
+use std::collections::HashMap;
+
+use domain::plan::PluginRef;
 use domain::port::{KnownPlugin, PluginCatalog, PluginError};
 use domain::stage::Skill;
 use domain::{Json, Limits, PlannedStage, StageKey};
@@ -30,6 +33,10 @@ pub(crate) struct Meaning<'a> {
     pub(crate) names: &'a dyn HostNames,
 }
 
+/// What the references of a file have turned out to be. One that two stages have is looked up once: a plugin that is
+/// swapped meanwhile must not be of two versions in one run.
+type LookedUp = HashMap<PluginRef, Result<KnownPlugin, PluginError>>;
+
 /// A stage whose plugin was found.
 struct Found<'a> {
     key: &'a StageKey,
@@ -46,8 +53,9 @@ impl<'a> Meaning<'a> {
     ) -> Vec<PlannedStage> {
         let mut planned = Vec::new();
         let mut chain = Vec::new();
+        let mut looked_up = LookedUp::new();
         for stage in &self.said.stages {
-            let found = self.plugin(stage, findings);
+            let found = self.plugin(stage, &mut looked_up, findings);
             let settled = found.as_ref().and_then(|found| self.settled(stage, found, findings));
             let artifacts = settled.as_ref().map(|(_, artifacts)| artifacts.clone());
             if let Some(stage) = self.stage(stage, found.as_ref(), settled, findings) {
@@ -72,13 +80,19 @@ impl<'a> Meaning<'a> {
         stage.key.as_ref().and_then(|key| self.overrides.stage(&key.value))
     }
 
-    fn plugin<'s>(&self, stage: &'s SaidStage, findings: &mut Findings) -> Option<Found<'s>>
+    fn plugin<'s>(
+        &self,
+        stage: &'s SaidStage,
+        looked_up: &mut LookedUp,
+        findings: &mut Findings,
+    ) -> Option<Found<'s>>
     where
         'a: 's,
     {
         let changed = self.changed(stage).and_then(|parts| parts.plugin.as_ref());
         let reference = changed.or(stage.parts.plugin.as_ref())?;
-        match self.catalog.find(&reference.value, self.base) {
+        let look_up = || self.catalog.find(&reference.value, self.base);
+        match looked_up.entry(reference.value.clone()).or_insert_with(look_up).clone() {
             Ok(plugin) => {
                 let key = stage.key.as_ref()?;
                 Some(Found { key: &key.value, spot: &reference.spot, plugin })

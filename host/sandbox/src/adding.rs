@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing is kept that was not checked, and whatever is kept can be found by its digest until it is removed.
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -64,9 +65,12 @@ impl Catalog {
                 SpoolError::Io(error) => unreadable(self.uploads.folder(), &error).into(),
             })?;
         if let Some(plugin) = self.usable(&digest) {
+            self.mend(&digest, file.path())?;
             return Ok(Added::Known(plugin));
         }
         let plugin = self.checked(&file, &digest, is_called_off)?;
+        // Also if its version is taken: runs that are bound to these bytes wait for them.
+        self.mend(&digest, file.path())?;
         self.check_namesake(&plugin, asked.namesake)?;
         self.keep_upload(file, plugin, asked).map(Added::New)
     }
@@ -128,7 +132,7 @@ impl Catalog {
         let upload =
             Upload { path: path.display().to_string(), at: asked.at, by: asked.by.clone() };
         let uploaded = UploadedPlugin { plugin: plugin.pin(), upload: upload.clone() };
-        self.uploads.keep(file, uploaded).map_err(|error| unreadable(&path, &error))?;
+        self.uploads.keep(file, &uploaded).map_err(|error| unreadable(&path, &error))?;
         Ok(KnownPlugin { source: PluginSource::Uploaded(upload), ..plugin })
     }
 
@@ -148,8 +152,11 @@ impl Catalog {
             (None, _) => Err(self.not_uploaded(reference)),
             (Some(_), Some(_)) => {
                 let all = kept.uploads.iter().filter(|uploaded| is_asked(&uploaded.plugin));
-                let candidates = all.map(|UploadedPlugin { plugin, .. }| {
-                    format!("{}@{} ({})", plugin.name, plugin.version, plugin.digest)
+                let candidates = all.map(|UploadedPlugin { plugin, .. }| match reference {
+                    PluginRef::Version { .. } => plugin.digest.to_string(),
+                    PluginRef::Name(_) | PluginRef::Digest(_) | PluginRef::Path(_) => {
+                        format!("{}@{} ({})", plugin.name, plugin.version, plugin.digest)
+                    }
                 });
                 Err(UploadError::Ambiguous {
                     asked: reference.to_string(),
@@ -157,6 +164,14 @@ impl Catalog {
                 })
             }
         }
+    }
+
+    /// All digests that a person can name: those of what can be used, and those of uploads that were damaged.
+    pub(crate) fn digests(&self) -> Vec<Digest> {
+        let usable = self.list().0.into_iter().map(|plugin| plugin.digest);
+        let kept = self.uploads.kept();
+        let uploaded = kept.uploads.iter().map(|uploaded| uploaded.plugin.digest.clone());
+        usable.chain(uploaded).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn not_uploaded(&self, reference: &PluginRef) -> UploadError {
@@ -171,8 +186,15 @@ impl Catalog {
                     }
                 },
             },
+            Err(PluginError::Unknown { .. }) if self.is_copy(reference) => {
+                UploadError::OnlyBound { asked: reference.to_string() }
+            }
             Err(error) => error.into(),
         }
+    }
+
+    fn is_copy(&self, reference: &PluginRef) -> bool {
+        matches!(reference, PluginRef::Digest(digest) if self.has_copy(digest))
     }
 
     pub(crate) fn remove(&self, digest: &Digest) -> Result<(), UploadError> {

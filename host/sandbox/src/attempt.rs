@@ -162,7 +162,7 @@ fn load_now(
     catalog: &Catalog,
     digest: &Digest,
 ) -> Result<LoadOutcome, PluginError> {
-    let bytes = catalog.bytes(digest)?;
+    let bytes = catalog.bound_bytes(digest)?;
     Ok(machine.load(digest, &bytes))
 }
 

@@ -1,15 +1,15 @@
-//! Knows the plugins of this host: those inside the program, those that were uploaded, the files that a person put
-//! there, and the copies that runs are bound to. How uploads come and go is in `adding`.
+//! Knows the plugins of this host: those inside the program, those that were uploaded, and the files that a person put
+//! there. How uploads come and go is in `adding`, and the copies that runs are bound to are in `copies`.
 //!
 //! Invariant: a plugin is what its digest says. Bytes are compared with the digest that named them whenever they are
 //! read, so that a file that was replaced is another plugin, and a damaged copy is none.
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::{Instant, SystemTime};
 
 use domain::Digest;
 use domain::plan::{PinnedPlugin, PluginRef};
@@ -62,12 +62,14 @@ pub(crate) struct Catalog {
     bundled: OnceLock<Vec<Bundled>>,
     seen_files: Mutex<HashMap<PathBuf, SeenFile>>,
     pub(crate) facts: FactBook,
-    /// Copies that this process has written or compared with their digest.
-    pinned: Mutex<HashSet<Digest>>,
+    /// Copies that this process has written or compared with their digest, and when it was last asked for them.
+    pub(crate) pinned: Mutex<HashMap<Digest, Instant>>,
+    /// Held alone by whoever removes copies, and together by those who make some.
+    pub(crate) sweeping: RwLock<()>,
 }
 
 /// No code panics while it holds one of these locks with the map half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -83,6 +85,7 @@ impl Catalog {
             bundled: OnceLock::new(),
             seen_files: Mutex::default(),
             pinned: Mutex::default(),
+            sweeping: RwLock::default(),
         }
     }
 
@@ -110,6 +113,19 @@ impl Catalog {
                 Err(error) => errors.push(error),
             }
         }
+        let (kept, unusable) = self.list_kept();
+        plugins.extend(kept);
+        errors.extend(unusable);
+        // The sort keeps the order of equal ones: bundled before uploads, those by time, before files, those by path.
+        plugins.sort_by(|one, other| {
+            (&one.info.name, version(one)).cmp(&(&other.info.name, version(other)))
+        });
+        (plugins, errors)
+    }
+
+    /// What is not inside the program: uploads, the earliest first, then files by path.
+    pub(crate) fn list_kept(&self) -> (Vec<KnownPlugin>, Vec<PluginError>) {
+        let (mut plugins, mut errors) = (Vec::new(), Vec::new());
         let kept = self.uploads.kept();
         for UploadedPlugin { plugin, upload } in &kept.uploads {
             match self.upload(plugin, upload) {
@@ -129,10 +145,6 @@ impl Catalog {
             }
             Err(error) => errors.push(unreadable(&self.config.plugin_dir, &error)),
         }
-        // The sort keeps the order of equal ones: bundled before uploads, those by time, before files, those by path.
-        plugins.sort_by(|one, other| {
-            (&one.info.name, version(one)).cmp(&(&other.info.name, version(other)))
-        });
         (plugins, errors)
     }
 
@@ -151,21 +163,17 @@ impl Catalog {
         }
     }
 
+    /// Copies that runs are bound to are not looked at: whoever removes a plugin means that no run begins with it.
     fn find_digest(&self, digest: &Digest) -> Result<KnownPlugin, PluginError> {
         if let Some(plugin) = self.usable(digest) {
             return Ok(plugin);
         }
-        let path = self.pinned_path(digest);
-        if !path.is_file() {
-            // A damaged upload says more than that nobody knows the digest.
-            if let Some(uploaded) = self.uploads.with_digest(digest) {
-                return self.upload(&uploaded.plugin, &uploaded.upload);
-            }
-            return Err(PluginError::Unknown { asked: digest.to_string(), known: Vec::new() });
+        // A damaged upload says more than that nobody knows the digest.
+        if let Some(uploaded) = self.uploads.with_digest(digest) {
+            return self.upload(&uploaded.plugin, &uploaded.upload);
         }
-        let place = path.display().to_string();
-        let facts = self.facts.look_up(digest, &place, || self.bytes(digest))?;
-        Ok(known(&facts, digest.clone(), PluginSource::File(place)))
+        let unknown = || PluginError::Unknown { asked: digest.to_string(), known: Vec::new() };
+        Err(self.uploads.without_record(digest).unwrap_or_else(unknown))
     }
 
     /// The plugin with this digest, if a profile can name it in any way.
@@ -185,9 +193,10 @@ impl Catalog {
         file.or_else(upload).or_else(shipped)
     }
 
-    /// The newest version wins; at the same version an upload beats what is inside the program and the uploads before it,
-    /// and a file beats all, because a person put it there. Where the winner would be an upload that was damaged, no
-    /// weaker one takes its place: a run would do something else without a word.
+    /// The newest release wins, or the newest pre-release where there is no release. At the same version an upload beats
+    /// what is inside the program and the uploads before it, and a file beats all, because a person put it there. Where the
+    /// winner would be an upload that was damaged, no weaker one takes its place: a run would do something else without a
+    /// word.
     fn find_named(
         &self,
         name: &str,
@@ -199,9 +208,10 @@ impl Catalog {
             return self.check_stronger(name, wanted_version, Some(&plugin)).map(|()| plugin);
         }
         let (plugins, errors) = self.list();
-        let is_wanted =
-            |plugin: &&KnownPlugin| plugin.info.name == name && wanted_version.is_none();
-        if let Some(plugin) = plugins.iter().rfind(is_wanted) {
+        let namesakes = plugins.iter().filter(|plugin| plugin.info.name == name);
+        // Of equal ones the last is taken, which is the strongest.
+        let newest = namesakes.max_by_key(|plugin| rank(&plugin.info.version));
+        if let Some(plugin) = newest.filter(|_| wanted_version.is_none()) {
             return self
                 .check_stronger(name, wanted_version, Some(plugin))
                 .map(|()| plugin.clone());
@@ -257,12 +267,12 @@ impl Catalog {
         winner: Option<&KnownPlugin>,
     ) -> Result<(), PluginError> {
         let winners_rank = winner.map(|plugin| match &plugin.source {
-            PluginSource::Bundled => (version(plugin), i64::MIN),
-            PluginSource::Uploaded(upload) => (version(plugin), upload.at.as_unix_ms()),
-            PluginSource::File(_) => (version(plugin), i64::MAX),
+            PluginSource::Bundled => (rank(&plugin.info.version), i64::MIN),
+            PluginSource::Uploaded(upload) => (rank(&plugin.info.version), upload.at.as_unix_ms()),
+            PluginSource::File(_) => (rank(&plugin.info.version), i64::MAX),
         });
         for UploadedPlugin { plugin, upload } in &self.uploads.kept().uploads {
-            let rank = (Version::parse(&plugin.version).ok(), upload.at.as_unix_ms());
+            let rank = (rank(&plugin.version), upload.at.as_unix_ms());
             let is_wanted = wanted_version.is_none_or(|wanted| wanted == plugin.version);
             if plugin.name == name && is_wanted && Some(&rank) > winners_rank.as_ref() {
                 let found = self.upload(plugin, upload);
@@ -273,35 +283,6 @@ impl Catalog {
             }
         }
         Ok(())
-    }
-
-    pub(crate) fn pin(&self, digest: &Digest) -> Result<(), PluginError> {
-        if lock(&self.pinned).contains(digest) {
-            return Ok(());
-        }
-        let path = self.pinned_path(digest);
-        let is_there = files::read_plugin(&path).is_ok_and(|bytes| digest_of(&bytes) == *digest);
-        if !is_there {
-            let bytes = self.bytes(digest)?;
-            files::write_private_file(&path, &bytes).map_err(|error| unreadable(&path, &error))?;
-        }
-        lock(&self.pinned).insert(digest.clone());
-        Ok(())
-    }
-
-    pub(crate) fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<(), PluginError> {
-        let path = self.pinned_path(digest);
-        if digest_of(bytes) != *digest {
-            let detail = format!("the bytes do not have the digest `{digest}`");
-            return Err(PluginError::Io { place: path.display().to_string(), detail });
-        }
-        files::write_private_file(&path, bytes).map_err(|error| unreadable(&path, &error))?;
-        lock(&self.pinned).insert(digest.clone());
-        Ok(())
-    }
-
-    fn pinned_path(&self, digest: &Digest) -> PathBuf {
-        self.config.pinned_dir.join(format!("{}.wasm", digest.hex()))
     }
 
     /// The bytes with this digest, from wherever they are.
@@ -411,12 +392,18 @@ fn version(plugin: &KnownPlugin) -> Option<Version> {
     Version::parse(&plugin.info.version).ok()
 }
 
+/// How new a version is for whoever names none: every release is before every pre-release.
+fn rank(version: &str) -> Option<(bool, Version)> {
+    let version = Version::parse(version).ok()?;
+    Some((version.pre.is_empty(), version))
+}
+
 pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> PluginError {
     PluginError::Io { place: path.display().to_string(), detail: error.to_string() }
 }
 
 /// The `*.wasm` files of a folder, by path. A folder that does not exist has none.
-fn plugin_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub(crate) fn plugin_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -13,7 +13,7 @@ use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::engine::GUEST_STACK_BYTES;
-use crate::log_book::{LogBook, is_from_stderr};
+use crate::log_book::{LogBook, OUTPUT_FIELD, is_from_stderr};
 use crate::raised::{Raised, raised};
 use crate::text::{clean_line, clean_text, size};
 
@@ -25,6 +25,9 @@ const FRAME_NAME_BYTES_MAX: usize = 160;
 
 /// Lines of the log that a report repeats.
 const LOG_LINE_COUNT: usize = 5;
+
+/// Longest of these lines, with its fields, in bytes.
+const LOG_LINE_BYTES_MAX: usize = 400;
 
 /// Longest report, in bytes. It is stored with the run and shown on one screen.
 const REPORT_BYTES_MAX: usize = 8 << 10;
@@ -47,6 +50,11 @@ const LOG_HEAD: &str = "\nlast lines of its log:";
 pub fn words_of_stage(message: &str) -> &str {
     let said = message.split_once(UNUSABLE).map_or(message, |(_, said)| said);
     said.split_once(LOG_HEAD).map_or(said, |(said, _)| said)
+}
+
+/// Whether the message of a fault ends with what the stage logged last.
+pub fn tells_log(message: &str) -> bool {
+    message.contains(LOG_HEAD)
 }
 
 /// Whether a stage was stopped because it sent an HTTP request and has no grant.
@@ -181,7 +189,7 @@ impl Culprit {
     /// An exception of another language. Its words and frames stand for what the runtime wrote to standard error.
     fn fault_of_exception(&self, raised: &Raised, log: &LogBook) -> Fault {
         let mut report = format!("{self}: the plugin raised an exception: {}", raised.words);
-        add_frame_lines(&mut report, &raised.frames);
+        add_frame_lines(&mut report, &raised.frames, 0);
         add_log(&mut report, &lines_of_its_own(log));
         Fault { kind: FaultKind::Trap, message: clean_text(&report, REPORT_BYTES_MAX) }
     }
@@ -258,14 +266,20 @@ fn trapped(trap: Trap, log: &LogBook) -> String {
 
 fn add_frames(report: &mut String, error: &wasmtime::Error) {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return };
-    let lines: Vec<String> = backtrace.frames().iter().flat_map(frame_lines).collect();
+    let frames: Vec<Option<String>> = backtrace.frames().iter().flat_map(frame_lines).collect();
     // How a panic unwinds is the same for every panic: the frames that matter begin behind it.
-    let start = lines.iter().rposition(|line| line.starts_with("core::panicking::"));
-    add_frame_lines(report, &lines[start.map_or(0, |position| position + 1)..]);
+    let is_panic = |line: &Option<String>| {
+        line.as_ref().is_some_and(|line| line.starts_with("core::panicking::"))
+    };
+    let start = frames.iter().rposition(is_panic).map_or(0, |position| position + 1);
+    let nameless_count = frames[start..].iter().filter(|line| line.is_none()).count();
+    let named: Vec<String> = frames.into_iter().skip(start).flatten().collect();
+    add_frame_lines(report, &named, nameless_count);
 }
 
-fn add_frame_lines(report: &mut String, lines: &[String]) {
-    if lines.is_empty() {
+/// Functions without a name help nobody to find the place; that there are some says why the rest is short.
+fn add_frame_lines(report: &mut String, lines: &[String], nameless_count: usize) {
+    if lines.is_empty() && nameless_count == 0 {
         return;
     }
     report.push_str("\nin its code, innermost first:");
@@ -277,24 +291,29 @@ fn add_frame_lines(report: &mut String, lines: &[String]) {
             let _ = write!(report, ", {} times", same.len());
         }
     }
+    match nameless_count {
+        0 => {}
+        1 => report.push_str("\n  at 1 function without a name"),
+        count => {
+            let _ = write!(report, "\n  at {count} functions without names");
+        }
+    }
 }
 
-/// A frame, and the functions that were inlined into it.
-fn frame_lines(frame: &FrameInfo) -> Vec<String> {
+/// A frame, and the functions that were inlined into it; `None` for each of which neither name nor place is known.
+fn frame_lines(frame: &FrameInfo) -> Vec<Option<String>> {
+    let readable = |name: &str| {
+        clean_line(&format!("{:#}", rustc_demangle::demangle(name)), FRAME_NAME_BYTES_MAX)
+    };
     if frame.symbols().is_empty() {
-        let name = frame.func_name().map_or_else(
-            || format!("function {}", frame.func_index()),
-            |name| format!("{:#}", rustc_demangle::demangle(name)),
-        );
-        return vec![clean_line(&name, FRAME_NAME_BYTES_MAX)];
+        return vec![frame.func_name().map(readable)];
     }
     let symbols = frame.symbols().iter().map(|symbol| {
-        let name = symbol.name().or(frame.func_name()).unwrap_or("unknown function");
-        let name = format!("{:#}", rustc_demangle::demangle(name));
-        let name = clean_line(&name, FRAME_NAME_BYTES_MAX);
+        let name = symbol.name().or(frame.func_name()).map(readable);
         match (symbol.file(), symbol.line()) {
             (Some(file), Some(line)) => {
-                format!("{name} ({}:{line})", clean_line(file, FRAME_NAME_BYTES_MAX))
+                let name = name.unwrap_or_else(|| "unknown function".to_owned());
+                Some(format!("{name} ({}:{line})", clean_line(file, FRAME_NAME_BYTES_MAX)))
             }
             _ => name,
         }
@@ -311,6 +330,16 @@ fn add_log(report: &mut String, log: &[LogLine]) {
     report.push_str(LOG_HEAD);
     for line in lines {
         // Writing to a text cannot fail.
-        let _ = write!(report, "\n  {}: {}", line.level.as_str(), clean_line(&line.message, 400));
+        let _ = write!(report, "\n  {}", clean_line(&told_line(line), LOG_LINE_BYTES_MAX));
     }
+}
+
+/// A line of a log with its fields, for people. From which output the host took a line is no news to whoever wrote it.
+pub fn told_line(line: &LogLine) -> String {
+    let mut told = format!("{}: {}", line.level.as_str(), line.message.trim_end());
+    for (key, value) in line.fields.iter().filter(|(key, _)| key != OUTPUT_FIELD) {
+        // Writing to a text cannot fail.
+        let _ = write!(told, "  {key}={value}");
+    }
+    told
 }

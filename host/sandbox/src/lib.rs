@@ -14,6 +14,7 @@ mod checker;
 mod clock;
 mod component;
 mod convert;
+mod copies;
 mod describe;
 mod engine;
 mod error;
@@ -37,6 +38,7 @@ mod uploads;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,9 +55,9 @@ pub use checker::{Checker, check_standard_input};
 pub use component::CONTRACT_VERSION;
 pub use engine::{EPOCH_TICK, MEMORY_BYTES_BOUND};
 pub use error::Error;
-pub use fault::{wanted_network, words_of_stage};
+pub use fault::{tells_log, told_line, wanted_network, words_of_stage};
 pub use finding::{Finding, FindingKind};
-pub use survey::{COMPONENT_BYTES_MAX, StartCosts, keep_compiled_code};
+pub use survey::{COMPONENT_BYTES_MAX, StartCosts};
 
 use catalog::Catalog;
 use machine::Machine;
@@ -116,6 +118,12 @@ impl Sandbox {
     pub fn inspect(&self, bytes: &[u8], place: &str) -> Result<KnownPlugin, PluginError> {
         self.catalog.inspect(bytes, place)
     }
+
+    /// Reads all uploads and all copies that runs are bound to. Gives how many there are, and what is wrong with those
+    /// that are not what their digests say.
+    pub fn compare_kept(&self) -> (u64, Vec<PluginError>) {
+        self.catalog.compare()
+    }
 }
 
 impl StageRunner for Sandbox {
@@ -142,11 +150,27 @@ impl PluginCatalog for Sandbox {
     }
 
     fn read(&self, digest: &Digest) -> Result<Vec<u8>, PluginError> {
-        self.catalog.bytes(digest).map(std::borrow::Cow::into_owned)
+        self.catalog.bound_bytes(digest).map(std::borrow::Cow::into_owned)
     }
 
     fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<(), PluginError> {
         self.catalog.keep(digest, bytes)
+    }
+
+    fn bound(&self, digest: &Digest) -> Result<KnownPlugin, PluginError> {
+        self.catalog.bound(digest)
+    }
+
+    fn release(&self, bound: &BTreeSet<Digest>) -> Result<u64, PluginError> {
+        self.catalog.release(bound)
+    }
+
+    fn unusable(&self) -> Vec<PluginError> {
+        self.catalog.list_kept().1
+    }
+
+    fn digests(&self) -> Vec<Digest> {
+        self.catalog.digests()
     }
 
     fn add(

@@ -32,7 +32,7 @@ const PANIC_BYTES_MAX: usize = 2000;
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// The field that says from which output a line comes, and its value for standard error.
-const OUTPUT_FIELD: &str = "from";
+pub(crate) const OUTPUT_FIELD: &str = "from";
 const STDERR_WORD: &str = "stderr";
 
 /// Whether a line came from standard error.

@@ -1,8 +1,6 @@
 //! What a component costs on this machine: measured here and now, for the person who makes it.
 //!
 //! Nothing here is kept. A measurement takes instances that are kept back for previews, so that it disturbs no stage.
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +12,6 @@ use crate::catalog::digest_of;
 use crate::component::LoadedComponent;
 use crate::convert::context_to_guest;
 use crate::describe::{self, DESCRIBE_LIMITS, Unfit};
-use crate::engine::compiled_dir;
 use crate::fault::Culprit;
 use crate::finding::{Finding, in_words};
 use crate::guest::{Reached, Seed};
@@ -36,7 +33,20 @@ pub struct StartCosts {
     pub describe_memory_bytes: u64,
 }
 
+/// What every component begins with; a module, which is none, says another layer.
+const COMPONENT_HEAD: &[u8] = b"\0asm\x0d\0\x01\0";
+
 impl Sandbox {
+    /// Whether the first use of a component takes as long as compiling it: it was not examined with this cache. What is no
+    /// component is refused before anything is compiled.
+    pub fn would_compile(&self, bytes: &[u8]) -> bool {
+        let is_known = || {
+            let cache_dir = &self.catalog.config.cache_dir;
+            describe::read_record(cache_dir, &digest_of(bytes)).is_some()
+        };
+        bytes.starts_with(COMPONENT_HEAD) && !is_known()
+    }
+
     /// Makes a component ready to be started, and tells how long that took: seconds for one that has to be compiled,
     /// milliseconds for one whose compiled code is in the cache.
     ///
@@ -158,31 +168,3 @@ impl Sandbox {
 
 /// Largest component that is looked into, in bytes.
 pub const COMPONENT_BYTES_MAX: u64 = files::PLUGIN_BYTES_MAX;
-
-/// Copies compiled code from one cache to another, so that what was compiled on the side need not be compiled again. What
-/// is there already stays. A copy that fails costs a compilation, and nothing else.
-pub fn keep_compiled_code(from_cache_dir: &Path, to_cache_dir: &Path) {
-    let (from, to) = (compiled_dir(from_cache_dir), compiled_dir(to_cache_dir));
-    if let Err(error) = copy_missing(&from, &to, FOLDER_DEPTH_MAX) {
-        let to = to.display();
-        tracing::debug!(%to, %error, "compiled code could not be copied to `{to}`");
-    }
-}
-
-/// Folders below each other in a cache of compiled code: Wasmtime's versions, and the files of each.
-const FOLDER_DEPTH_MAX: usize = 4;
-
-fn copy_missing(from: &Path, to: &Path, depth_max: usize) -> std::io::Result<()> {
-    files::create_private_folder(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        let kind = entry.file_type()?;
-        if kind.is_dir() && depth_max > 0 {
-            copy_missing(&entry.path(), &target, depth_max - 1)?;
-        } else if kind.is_file() && !target.exists() {
-            files::write_private_file(&target, &fs::read(entry.path())?)?;
-        }
-    }
-    Ok(())
-}

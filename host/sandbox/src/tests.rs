@@ -3,6 +3,7 @@ mod catalog;
 #[cfg(unix)]
 mod checker;
 mod closed;
+mod copies;
 mod faults;
 mod http;
 mod loading;

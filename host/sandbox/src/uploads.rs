@@ -2,6 +2,7 @@
 //!
 //! Invariant: the record is the last thing written and the first that goes, so that whoever has a record had a whole
 //! file. Whether the file still is what it was is for `catalog` to say: it compares bytes and digest whenever it reads.
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -41,7 +42,7 @@ struct Record {
     uploaded_by: Option<String>,
 }
 
-/// All uploads, the earliest first; and records that say nothing.
+/// All uploads, the earliest first; and records that say nothing, and bytes that have none.
 #[derive(Default)]
 pub(crate) struct Kept {
     pub(crate) uploads: Vec<UploadedPlugin>,
@@ -95,6 +96,12 @@ impl Uploads {
         kept.uploads.iter().find(|uploaded| uploaded.plugin.digest == *digest).cloned()
     }
 
+    /// What is wrong with the bytes that have this digest, if it is that nobody knows how they came.
+    pub(crate) fn without_record(&self, digest: &Digest) -> Option<PluginError> {
+        let wanted = without_record(&self.path(digest));
+        self.kept().errors.contains(&wanted).then_some(wanted)
+    }
+
     /// Writes what comes into a file, and says what it is. No more is in memory than one piece.
     pub(crate) fn spool(&self, component: &mut dyn Read) -> Result<Spooled, SpoolError> {
         create_private_folder(&self.folder)?;
@@ -131,20 +138,15 @@ impl Uploads {
     }
 
     /// Keeps an upload, so that it is there after any crash from now on.
-    pub(crate) fn keep(&self, file: NamedTempFile, uploaded: UploadedPlugin) -> io::Result<()> {
+    pub(crate) fn keep(&self, file: NamedTempFile, uploaded: &UploadedPlugin) -> io::Result<()> {
         let digest = &uploaded.plugin.digest;
         let mut kept = self.lock();
         file.as_file().sync_all()?;
         file.persist(self.path(digest))?;
-        let bytes = serde_json::to_vec(&Record::from(&uploaded))?;
+        let bytes = serde_json::to_vec(&Record::from(uploaded))?;
         write_private_file(&self.record_path(digest), &bytes)?;
         sync_folder(&self.folder)?;
-        let known = kept.take().unwrap_or_else(|| Arc::new(self.read_records()));
-        let mut uploads = known.uploads.clone();
-        uploads.retain(|known| known.plugin.digest != *digest);
-        uploads.push(uploaded);
-        sort(&mut uploads);
-        *kept = Some(Arc::new(Kept { uploads, errors: known.errors.clone() }));
+        *kept = None;
         Ok(())
     }
 
@@ -158,13 +160,12 @@ impl Uploads {
         Ok(())
     }
 
-    /// Removes what a crash left in the middle of an upload or a removal. Only for whoever keeps other uploads out.
+    /// Removes what a crash left in the middle of an upload. Only for whoever keeps other uploads out. Bytes that have lost
+    /// their record stay, because they may be all that is left of a plugin.
     pub(crate) fn remove_remains(&self) {
         for path in self.paths().unwrap_or_default() {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let is_orphan = path.extension().is_some_and(|extension| extension == "wasm")
-                && !path.with_extension("json").exists();
-            if is_orphan || name.starts_with(INCOMING_PREFIX) {
+            if name.starts_with(INCOMING_PREFIX) {
                 fs::remove_file(&path).ok();
             }
         }
@@ -181,12 +182,15 @@ impl Uploads {
             }
         };
         for path in paths {
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            match self.read_record(&path) {
-                Ok(uploaded) => kept.uploads.push(uploaded),
-                Err(detail) => kept.errors.push(damaged(&path, &detail)),
+            match path.extension().and_then(OsStr::to_str) {
+                Some("json") => match self.read_record(&path) {
+                    Ok(uploaded) => kept.uploads.push(uploaded),
+                    Err(detail) => kept.errors.push(damaged(&path, &detail)),
+                },
+                Some("wasm") if !path.with_extension("json").exists() => {
+                    kept.errors.push(without_record(&path));
+                }
+                Some(_) | None => {}
             }
         }
         sort(&mut kept.uploads);
@@ -242,6 +246,16 @@ fn damaged(path: &Path, detail: &str) -> PluginError {
     let finding =
         format!("the record of an upload cannot be read ({detail}): remove it and upload again");
     PluginError::Unfit { place: path.display().to_string(), findings: vec![finding] }
+}
+
+/// Bytes without a record: it was lost, or a crash came in the middle of a removal.
+fn without_record(path: &Path) -> PluginError {
+    let place = path.display().to_string();
+    let finding = format!(
+        "the record of this upload is gone, so nothing finds it: add it again with `stagewright plugins add {place}`, or \
+         remove the file"
+    );
+    PluginError::Unfit { place, findings: vec![finding] }
 }
 
 fn remove_file(path: &Path) -> io::Result<()> {

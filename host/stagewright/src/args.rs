@@ -16,7 +16,7 @@ pub(crate) use self::gates::{Approvals, ApprovalsList, Decision, Edit, Grant, Re
 pub(crate) use self::housekeeping::{Backup, Export, Import, Prune, Restore};
 pub(crate) use self::models::{Cache, Calls, CallsList, Providers, Secrets, Usage};
 pub(crate) use self::plugin::{
-    Build, Check, New, Plugin, PluginFiles, Record, Replay, RunPlugin, Test,
+    Build, Check, New, OtherNoun, Plugin, PluginFiles, Record, Replay, RunPlugin, Test,
 };
 pub(crate) use self::registry::{Pull, Push};
 pub(crate) use self::text::{Assignment, TextSource, edits, overrides, variables};
@@ -369,6 +369,9 @@ pub(crate) enum Plugins {
     Push(Push),
     /// Pull a plugin from an OCI registry that the configuration allows, check it, and keep it.
     Pull(Pull),
+    /// Is meant for `plugin`, which knows it.
+    #[command(name = "check", aliases = ["new", "build", "run", "test", "record", "replay"], hide = true)]
+    OfAuthor(OtherNoun),
 }
 
 #[derive(Debug, Args)]

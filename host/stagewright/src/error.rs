@@ -251,6 +251,9 @@ fn placed_in(file: &str, problem: &PriceListProblem) -> String {
 fn hint_at_a_terminal(problem: &ProblemDto) -> &str {
     match problem.code.as_str() {
         "unauthorized" => "set `STAGEWRIGHT_TOKEN` to the token that the server was started with",
+        "id_invalid" if problem.hint.contains("list of plugins") => {
+            "copy the name from `stagewright plugins list`; of a digest, eight digits are enough"
+        }
         "id_invalid" => {
             "copy the name from a list: `stagewright runs list`, `approvals list` or `calls list`"
         }
@@ -260,6 +263,7 @@ fn hint_at_a_terminal(problem: &ProblemDto) -> &str {
         "stage_not_named" => "name it with `--stage STAGE`; `stagewright runs show RUN` lists them",
         "call_unknown" => "list the calls with `stagewright calls list`",
         "profile_unknown" => "list the profiles with `stagewright profiles list`",
+        "plugin_unknown" if problem.hint.contains("nothing to remove") => &problem.hint,
         "plugin_unknown" => "list the plugins with `stagewright plugins list`",
         "plugin_version_taken" if problem.hint.contains("replace=true") => {
             "raise the version and build it again; or add it with `--replace`, and name and version mean this one"

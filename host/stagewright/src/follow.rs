@@ -14,6 +14,9 @@ use crate::session::Session;
 use crate::signals;
 use crate::{render, reproduce};
 
+/// How a message names the limit on calls to models.
+const MODEL_CALLS_SETTING: &str = "`limits.model_calls`";
+
 /// Streams in a row that may break off without an event before the server counts as gone.
 const BROKEN_STREAM_COUNT_MAX: u32 = 3;
 
@@ -244,9 +247,17 @@ fn say_result(session: &Session<'_>, run: &RunDto) {
     session.output.line(&format!("files: {}", session.config.run_dir(&summary.run_id).display()));
 }
 
-/// A run keeps the budgets that its profile had, so that another try at it meets the same ones.
+/// A run keeps the budgets and the limits that its profile had, so that another try at it meets the same ones.
 fn how_to_go_on(fault: Option<&FaultDto>, again: &str) -> String {
     match fault {
+        Some(fault)
+            if fault.error_code == "budget_exhausted"
+                && fault.error_message.contains(MODEL_CALLS_SETTING) =>
+        {
+            format!(
+                "raise {MODEL_CALLS_SETTING} in the profile, and start a new run: this one keeps the limits of its profile"
+            )
+        }
         Some(fault) if fault.error_code == "budget_exhausted" => format!(
             "when it was a budget of the day, and there is more of it, start again from where it ended with {again}; this \
              run keeps the budgets of its profile"
@@ -261,5 +272,30 @@ fn why_it_ended(run: &RunDto) -> String {
         (Some(fault), _) => format!("the run failed at `{at}`: {}", render::fault(fault)),
         (None, RunStatusDto::Canceled) => "the run was canceled".to_owned(),
         (None, _) => format!("the run was rejected at `{at}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::model::ModelError;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_on_calls_is_not_taken_for_a_budget_of_the_day() {
+        let told = |error_message: &str| {
+            let fault = FaultDto {
+                error_code: "budget_exhausted".to_owned(),
+                error_message: error_message.to_owned(),
+                retryable: false,
+                plugin_code: None,
+            };
+            how_to_go_on(Some(&fault), "`stagewright runs retry run_1`")
+        };
+        let by_limit = told(&ModelError::too_many_calls(0).message);
+        assert!(by_limit.starts_with("raise `limits.model_calls`"), "{by_limit}");
+        assert!(
+            told("`budgets.day_usd` allows 1.00 USD a day (UTC)").contains("budget of the day")
+        );
     }
 }

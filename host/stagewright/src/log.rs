@@ -8,9 +8,10 @@ use crate::config::{Config, LogFormat};
 use crate::error::Error;
 use crate::telemetry::Telemetry;
 
-/// A server tells what it does; a command at a terminal tells only what went wrong.
-const SERVER_FILTER: &str = "info,rusqlite_migration=warn";
-const COMMAND_FILTER: &str = "error";
+/// A server tells what it does; a command at a terminal tells only what went wrong. A certificate that is refused is told
+/// by whoever wanted to connect, with what to do about it.
+const SERVER_FILTER: &str = "info,rusqlite_migration=warn,rustls_platform_verifier=off";
+const COMMAND_FILTER: &str = "error,rustls_platform_verifier=off";
 
 /// Starts the log, and has spans seen by whatever exports them.
 pub(crate) fn begin(
@@ -39,4 +40,25 @@ pub(crate) fn begin(
         what: "the log cannot be started".to_owned(),
         source: std::io::Error::other(error),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::fmt::TestWriter;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_certificate_is_not_told_twice() {
+        for filter in [SERVER_FILTER, COMMAND_FILTER] {
+            let filter = EnvFilter::try_new(filter).unwrap();
+            let lines = tracing_subscriber::fmt::layer().with_writer(TestWriter::new());
+            let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter));
+            tracing::subscriber::with_default(subscriber, || {
+                const VERIFIER: &str = "rustls_platform_verifier::verification::others";
+                assert!(!tracing::enabled!(target: VERIFIER, tracing::Level::ERROR));
+                assert!(tracing::enabled!(target: "engine", tracing::Level::ERROR));
+            });
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use control_api::{Access, ApiState};
 use domain::http::HttpGrant;
-use engine::{Clock, DriveOnStart, Engine, Parts, Settings};
+use engine::{Clock, DriveOnStart, Engine, HttpSettings, Parts, Settings};
 use profile::HostNames;
 use store::{Options, Owner, Store};
 
@@ -229,7 +229,7 @@ pub(crate) struct ConfiguredModels {
     default_provider: String,
     groups: Vec<String>,
     webhooks: Vec<String>,
-    http_hosts: Vec<HttpGrant>,
+    http: HttpSettings,
 }
 
 impl ConfiguredModels {
@@ -239,7 +239,7 @@ impl ConfiguredModels {
             default_provider: config.default_provider.clone(),
             groups: config.groups.keys().cloned().collect(),
             webhooks: config.webhooks.keys().cloned().collect(),
-            http_hosts: config.http.hosts.clone(),
+            http: config.http.clone(),
         })
     }
 }
@@ -272,7 +272,11 @@ impl HostNames for ConfiguredModels {
     }
 
     fn http_hosts(&self) -> &[HttpGrant] {
-        &self.http_hosts
+        &self.http.hosts
+    }
+
+    fn closed_address(&self, host: &HttpGrant) -> Option<&'static str> {
+        gateway::closed_address(host, &self.http.private_hosts)
     }
 
     fn webhooks(&self) -> Vec<&str> {

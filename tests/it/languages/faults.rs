@@ -180,6 +180,12 @@ fn a_recursion_of_python_is_told_once() {
 fn a_loop_of_javascript_ends_at_its_limit() {
     let Some(fault) = fault(Language::JavaScript, "spin") else { return };
     assert_eq!(fault.kind, FaultKind::Limit(Limit::CpuTime));
+    // Its engine is built without names.
+    let frames = fault.message.lines().filter(|line| line.starts_with("  at "));
+    let (counted, named): (Vec<&str>, Vec<&str>) =
+        frames.partition(|line| line.contains(" without "));
+    assert_eq!(counted.len(), 1, "{}", fault.message);
+    assert!(!named.iter().any(|line| line.contains("at function ")), "{}", fault.message);
     assert_snapshot!(report(&fault), @r#"
     stage `rogue` (plugin `rogue-js` 1.2.3, [digest]): over the limit on computing time: [time], with 500 ms allowed; if the stage needs more, raise `limits.cpu_ms` in the profile
     in its code, innermost first:

@@ -15,8 +15,9 @@ use crate::trial::Trial;
 /// What a component costs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Costs {
-    /// From its bytes to machine code: once for each version of it and of the host, in milliseconds.
-    pub compile_ms: u64,
+    /// From its bytes to machine code: once for each version of it and of the host, in milliseconds. `None` where its
+    /// compiled code was in the cache.
+    pub compile_ms: Option<u64>,
     /// The same from the cache: once for each start of the host, in microseconds.
     pub load_us: u64,
     /// A fresh instance, for each call: the median of several, in microseconds.
@@ -54,14 +55,14 @@ pub enum FirstPrompt {
 
 impl Costs {
     pub(super) fn new(
-        compile_time: Duration,
+        compile_time: Option<Duration>,
         load_time: Duration,
         start: StartCosts,
         first_prompt: FirstPrompt,
     ) -> Costs {
         let number = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
         Costs {
-            compile_ms: number(compile_time.as_millis()),
+            compile_ms: compile_time.map(|time| number(time.as_millis())),
             load_us: number(load_time.as_micros()),
             start_us: number(start.time.as_micros()),
             start_memory_bytes: start.memory_bytes,

@@ -2,7 +2,7 @@
 //!
 //! Knows no language. Invariant: a tool that was started has ended when the function returns.
 use std::io::{BufRead, BufReader, ErrorKind, Read};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 
 use crate::Error;
@@ -38,11 +38,18 @@ pub(super) fn run(
     tool: Tool,
     on_line: &mut dyn FnMut(&str),
 ) -> Result<Finished, Error> {
+    finish(start(command, tool)?, tool, on_line)
+}
+
+fn start(command: &mut Command, tool: Tool) -> Result<Child, Error> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|cause| match cause.kind() {
+    command.spawn().map_err(|cause| match cause.kind() {
         ErrorKind::NotFound => tool.missing(),
         _ => Error::ToolUnusable { tool: tool.name, cause },
-    })?;
+    })
+}
+
+fn finish(mut child: Child, tool: Tool, on_line: &mut dyn FnMut(&str)) -> Result<Finished, Error> {
     let mut stdout = child.stdout.take().expect("it is piped");
     let stderr = child.stderr.take().expect("it is piped");
     // Both are read at the same time: a tool waits when one of them is full.
@@ -60,13 +67,16 @@ pub(super) fn run(
     Ok(Finished { status, stdout: said.unwrap_or_default() })
 }
 
-/// Runs a tool that has to succeed; what it wrote to standard output is told, too, if it does not.
+/// Runs a silent tool that has to succeed, and tells that it is at work: it takes up to half a minute. What it wrote to
+/// standard output is told, too, if it does not succeed.
 pub(super) fn run_well(
     command: &mut Command,
     tool: Tool,
     on_line: &mut dyn FnMut(&str),
 ) -> Result<(), Error> {
-    let finished = run(command, tool, on_line)?;
+    let child = start(command, tool)?;
+    on_line(&format!("building with `{}` …", tool.name));
+    let finished = finish(child, tool, on_line)?;
     if finished.status.success() {
         return Ok(());
     }

@@ -46,7 +46,7 @@ pub struct PluginDto {
 /// The plugins of this host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PluginListDto {
-    /// Those that can be used.
+    /// Those that can be used, by name and version. Of those with one name and version, these mean the last.
     pub items: Vec<PluginDto>,
     /// Those that lie in the plugin folder, or were uploaded, and cannot be used, with the reasons.
     #[serde(default)]

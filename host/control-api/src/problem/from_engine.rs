@@ -115,6 +115,13 @@ impl From<&UploadError> for Problem {
             UploadError::NotUploaded { path: None, .. } => {
                 Problem::new(Code::PluginNotUploaded, said)
             }
+            UploadError::OnlyBound { .. } => Problem::new(Code::PluginUnknown, said).with_hint(
+                "there is nothing to remove: a copy goes with the last run that is bound to it",
+            ),
+            // The version, or the beginning of a digest, was said and is not enough.
+            UploadError::Ambiguous { asked, .. } if asked.contains(['@', ':']) => {
+                Problem::new(Code::PluginAmbiguous, said).with_hint("name one of these digests")
+            }
             UploadError::Ambiguous { .. } => Problem::new(Code::PluginAmbiguous, said),
         }
     }

@@ -1,6 +1,6 @@
 //! Which hosts a profile grants, and which an operator allows. Both are written alike, and both have to say yes.
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Most hosts of one list: a stage that needs more wants the whole internet.
@@ -82,6 +82,14 @@ impl HttpGrant {
         match &self.host {
             Host::Exact(name) => **name == *host,
             Host::Below(name) => is_below(host, name),
+        }
+    }
+
+    /// The address that it names in place of a name.
+    pub fn address(&self) -> Option<IpAddr> {
+        match &self.host {
+            Host::Exact(name) => name.parse().ok(),
+            Host::Below(_) => None,
         }
     }
 

@@ -3,10 +3,23 @@
 
 /// What stands in the names of secrets, of headers as of parameters of a URL: `authorization`, `x-api-key`,
 /// `private-token`, `X-Amz-Signature` and what others have thought of.
-const SECRET_WORDS: [&str; 9] =
-    ["auth", "cookie", "credential", "key", "passw", "pwd", "secret", "signature", "token"];
+const SECRET_WORDS: [&str; 13] = [
+    "auth",
+    "bearer",
+    "cookie",
+    "credential",
+    "hmac",
+    "jwt",
+    "key",
+    "passw",
+    "pwd",
+    "secret",
+    "session",
+    "signature",
+    "token",
+];
 /// Whole names of secrets that have no such word.
-const SECRET_NAMES: [&str; 2] = ["pass", "sig"];
+const SECRET_NAMES: [&str; 3] = ["pass", "sas", "sig"];
 /// Names with such a word that are no secrets. The first one tells whether a request has arrived that was cut off.
 const OPEN_NAMES: [&str; 5] = ["idempotency-key", "author", "authors", "keyword", "keywords"];
 /// What stands in a URL in place of a secret.
@@ -87,6 +100,11 @@ mod tests {
             "apiKey",
             "X-Amz-Credential",
             "sig",
+            "x-jwt-assertion",
+            "PHPSESSIONID",
+            "x-hub-hmac",
+            "bearer",
+            "SAS",
         ] {
             assert!(is_secret(name), "{name}");
         }
@@ -99,6 +117,7 @@ mod tests {
             "keywords",
             "author",
             "design",
+            "sassafras",
         ] {
             assert!(!is_secret(name), "{name}");
         }

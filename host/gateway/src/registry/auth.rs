@@ -5,7 +5,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::transfer::Conversation;
+use super::transfer::{Conversation, place};
 use super::{Encryption, RegistryError, body};
 
 /// Largest answer of a token service, in bytes. Tokens with many rights have some ten thousand.
@@ -70,7 +70,7 @@ impl Conversation<'_> {
             let scope = format!("repository:{}:{}", self.repository, self.actions.as_str());
             query.append_pair("scope", &scope);
         }
-        let host = url.host_str().unwrap_or_default().to_owned();
+        let host = place(&url);
         let mut request = self.registry.client.get(url);
         if let Some(credentials) = &self.registry.credentials {
             let password = credentials.password.expose_secret();

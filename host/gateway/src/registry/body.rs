@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::RegistryError;
 use super::artifact::{Announced, finished};
-use super::transfer::Conversation;
+use super::transfer::{Conversation, place};
 use crate::redact::Secrets;
 
 /// Longest part of a registry's own words that is quoted, in bytes.
@@ -93,7 +93,7 @@ impl Conversation<'_> {
         match tokio::time::timeout(silence_max, response.chunk()).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(error)) => {
-                let host = response.url().host_str().unwrap_or_default().to_owned();
+                let host = place(response.url());
                 Err(self.unreachable(&host, error))
             }
             Err(_) => Err(RegistryError::TimedOut {

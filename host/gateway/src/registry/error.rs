@@ -22,6 +22,22 @@ pub enum RegistryError {
         /// What went wrong.
         detail: String,
     },
+    /// Something answers there, and not over TLS.
+    #[error("`{host}` does not speak TLS: {detail}")]
+    NotEncrypted {
+        /// Who was asked.
+        host: String,
+        /// What went wrong.
+        detail: String,
+    },
+    /// Who answers there cannot show that it is the one that was asked.
+    #[error("the certificate of `{host}` is not trusted: {detail}")]
+    CertificateUntrusted {
+        /// Who was asked.
+        host: String,
+        /// What about the certificate.
+        detail: String,
+    },
     /// It took too long.
     #[error("the registry `{registry}` {what} within {}", in_words(*.time_max))]
     TimedOut {
@@ -134,6 +150,12 @@ pub enum RegistryError {
         /// What about it.
         finding: String,
     },
+    /// Nothing comes for a digest. Many registries answer so too where there is something that is no manifest.
+    #[error("{refusal}")]
+    NoManifest {
+        /// What the registry made of it.
+        refusal: Box<RegistryError>,
+    },
     /// A digest says what is there, and not where to put something.
     #[error("`{reference}` has a digest, and a component is pushed to a tag")]
     PushedToDigest {
@@ -148,7 +170,13 @@ impl RegistryError {
         match self {
             RegistryError::Unconnectable { .. } => "check the system's certificates",
             RegistryError::Unreachable { .. } => {
-                "check the name of the registry and the network; set `plain_http: true` beside its `host` if it is spoken to without TLS"
+                "check the name of the registry, its port, and the network"
+            }
+            RegistryError::NotEncrypted { .. } => {
+                "check the port; if the registry has no TLS and its network is trusted, set `plain_http: true` beside its `host` in `registries.allowed`"
+            }
+            RegistryError::CertificateUntrusted { .. } => {
+                "check that the host has the name that its certificate is for; if its authority (CA) is your own, add that to the certificates that this machine trusts"
             }
             RegistryError::TimedOut { .. } => "try again later",
             RegistryError::CredentialsMissing { .. } => {
@@ -180,6 +208,9 @@ impl RegistryError {
             }
             RegistryError::NotAPlugin { .. } => {
                 "push it with `stagewright plugins push`, or with `wkg`, in the layout for components"
+            }
+            RegistryError::NoManifest { .. } => {
+                "name the digest of the manifest, which `stagewright plugins push` prints as `pinned`, and not that of the component"
             }
             RegistryError::PushedToDigest { .. } => "end the reference with a tag, e.g. `:1.0.0`",
         }

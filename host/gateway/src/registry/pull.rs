@@ -72,7 +72,14 @@ impl Conversation<'_> {
         let response = self.send(ask).await?;
         if response.status() != StatusCode::OK {
             let what = reference.to_string();
-            return Err(self.refusal(response, "the question for a manifest", &what).await);
+            let refusal = self.refusal(response, "the question for a manifest", &what).await;
+            return Err(match (reference.wanted(), &refusal) {
+                (
+                    Wanted::Digest(_),
+                    RegistryError::NotFound { .. } | RegistryError::Status { .. },
+                ) => RegistryError::NoManifest { refusal: Box::new(refusal) },
+                _ => refusal,
+            });
         }
         let content_type = response.headers().get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();

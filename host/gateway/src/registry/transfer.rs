@@ -1,5 +1,8 @@
 //! One push or one pull with a registry: sends requests, says who asks where that is wanted, and follows redirects
 //! without saying it there.
+use std::error::Error as _;
+use std::io;
+
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -68,6 +71,37 @@ impl Ask {
     }
 }
 
+/// Whom a connection goes to, with the port where it is not the usual one.
+pub(super) fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// What a connection failed at.
+enum Obstacle {
+    Certificate,
+    NoTls,
+    Other,
+}
+
+fn obstacle(error: &reqwest::Error) -> Obstacle {
+    let mut cause = error.source();
+    while let Some(below) = cause {
+        match below.downcast_ref::<rustls::Error>() {
+            Some(rustls::Error::InvalidCertificate(_)) => return Obstacle::Certificate,
+            Some(rustls::Error::InvalidMessage(_)) => return Obstacle::NoTls,
+            Some(_) | None => {}
+        }
+        // An error that travels within one of input and output is not among its causes: only that one's are.
+        let carried = below.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = match carried {
+            Some(carried) => Some(carried),
+            None => below.source(),
+        };
+    }
+    Obstacle::Other
+}
+
 impl<'a> Conversation<'a> {
     pub(super) fn new(
         registry: &'a Registry,
@@ -132,7 +166,7 @@ impl<'a> Conversation<'a> {
         if let Some(accept) = ask.accept {
             request = request.header(ACCEPT, accept);
         }
-        let host = ask.url.host_str().unwrap_or_default();
+        let host = &place(&ask.url);
         match &ask.body {
             // How long a body takes depends on its size: what bounds it is the time for the whole push.
             Some((media_type, bytes)) => {
@@ -196,7 +230,13 @@ impl<'a> Conversation<'a> {
     }
 
     pub(super) fn unreachable(&self, host: &str, error: reqwest::Error) -> RegistryError {
+        let host = host.to_owned();
+        let obstacle = obstacle(&error);
         let detail = body::quotable(&self.secrets, &OutgoingError::from(error).to_string());
-        RegistryError::Unreachable { host: host.to_owned(), detail }
+        match obstacle {
+            Obstacle::Certificate => RegistryError::CertificateUntrusted { host, detail },
+            Obstacle::NoTls => RegistryError::NotEncrypted { host, detail },
+            Obstacle::Other => RegistryError::Unreachable { host, detail },
+        }
     }
 }

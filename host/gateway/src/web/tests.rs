@@ -164,11 +164,13 @@ async fn an_answer_that_does_not_come_is_not_waited_for_without_end() {
 }
 
 #[tokio::test]
-async fn a_broken_connection_is_told_and_names_no_address() {
+async fn a_host_that_cannot_be_reached_is_named_with_its_port_and_nothing_else_of_the_url() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let web = Web::new(hosts(&[&address]));
     let error = refused(&web, &format!("http://{address}/?secret=1")).await;
     assert_eq!(error.kind, HttpErrorKind::Unavailable);
+    let expected = format!("`{address}` cannot be reached: ");
+    assert!(error.message.starts_with(&expected), "{}", error.message);
     assert!(!error.message.contains("secret"), "{}", error.message);
 }
 

@@ -2,12 +2,17 @@
 //! not for them.
 mod fake;
 
+use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
-use gateway::registry::{Component, Encryption, Patience, Registry, RegistryError};
+use gateway::registry::{Component, Encryption, Patience, Reference, Registry, RegistryError};
+use rustls::crypto::ring;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ServerConfig, ServerConnection};
 use serde_json::{Value, json};
 
 use self::fake::{
@@ -349,6 +354,68 @@ async fn an_encrypted_registry_is_not_spoken_to_in_the_open() {
     let host = fake.reference().host().clone();
     let registry = Registry::open(host, Encryption::Tls, None, IMPATIENT).unwrap();
     let refused = registry.pull(&fake.reference()).await.unwrap_err();
-    assert!(matches!(refused, RegistryError::Unreachable { .. }), "{refused}");
+    assert!(matches!(refused, RegistryError::NotEncrypted { .. }), "{refused}");
+    assert!(refused.hint().contains("`plain_http: true`"), "{}", refused.hint());
     assert!(fake.seen().is_empty());
+}
+
+/// Whoever is told to turn TLS off because of a certificate talks to just anybody.
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused_and_tls_stays_on() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let reference: Reference =
+        format!("{}/acme/outline:1.0.0", listener.local_addr().unwrap()).parse().unwrap();
+    let answering = std::thread::spawn(move || answer_with_own_certificate(&listener));
+    let registry =
+        Registry::open(reference.host().clone(), Encryption::Tls, None, IMPATIENT).unwrap();
+    let refused = registry.pull(&reference).await.unwrap_err();
+    answering.join().expect("no panic");
+    assert!(matches!(refused, RegistryError::CertificateUntrusted { .. }), "{refused}");
+    let expected = format!("`{}` is not trusted", reference.host());
+    assert!(refused.to_string().contains(&expected), "{refused}");
+    assert!(!refused.hint().contains("plain_http"), "{}", refused.hint());
+}
+
+/// Shakes hands once, with a certificate that its own key signed. The handshake fails where the other side refuses it.
+fn answer_with_own_certificate(listener: &TcpListener) {
+    let certificate = include_bytes!("registry/own_certificate.der").as_slice().into();
+    let key = PrivatePkcs8KeyDer::from(include_bytes!("registry/own_key.der").as_slice());
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions of TLS")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key.into())
+        .expect("a key with its certificate");
+    let mut connection = ServerConnection::new(Arc::new(config)).expect("a connection");
+    let (mut socket, _) = listener.accept().expect("somebody connects");
+    connection.complete_io(&mut socket).expect_err("the certificate is refused");
+}
+
+#[tokio::test]
+async fn where_nobody_listens_nobody_is_told_to_turn_tls_off() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let reference: Reference =
+        format!("{}/acme/outline:1.0.0", listener.local_addr().unwrap()).parse().unwrap();
+    drop(listener);
+    let registry =
+        Registry::open(reference.host().clone(), Encryption::Plain, None, IMPATIENT).unwrap();
+    let refused = registry.pull(&reference).await.unwrap_err();
+    assert!(matches!(refused, RegistryError::Unreachable { .. }), "{refused}");
+    assert!(!refused.hint().contains("plain_http"), "{}", refused.hint());
+}
+
+#[tokio::test]
+async fn a_digest_that_names_no_manifest_is_told_which_one_is_meant() {
+    for (status, code) in [(500, "UNKNOWN"), (404, "MANIFEST_UNKNOWN")] {
+        let fake = Fake::start(move |_, _| {
+            answer(status, &[], json!({"errors": [{"code": code}]}).to_string())
+        })
+        .await;
+        let by_digest = fake.reference_to(&format!("@{}", digest_of(COMPONENT)));
+        let refused = fake.registry().pull(&by_digest).await.unwrap_err();
+        assert!(refused.to_string().contains(code), "{refused}");
+        assert!(refused.hint().contains("the digest of the manifest"), "{}", refused.hint());
+        let by_tag = fake.registry().pull(&fake.reference()).await.unwrap_err();
+        assert!(!by_tag.hint().contains("manifest"), "{}", by_tag.hint());
+    }
 }

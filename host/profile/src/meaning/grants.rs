@@ -4,7 +4,7 @@ use domain::plan::Grants;
 
 use super::Meaning;
 use crate::findings::Findings;
-use crate::said::SaidStage;
+use crate::said::{At, SaidStage};
 
 impl Meaning<'_> {
     /// The grants of a stage, after every host that the operator does not allow was reported.
@@ -13,6 +13,7 @@ impl Meaning<'_> {
         let allowed = self.names.http_hosts();
         for host in &said.http {
             if allowed.iter().any(|allowed| allowed.covers(&host.value)) {
+                self.expect_open(host, findings);
                 continue;
             }
             let problem = findings.at(
@@ -28,6 +29,22 @@ impl Meaning<'_> {
             ));
         }
         Grants { http: said.http.iter().map(|host| host.value.clone()).collect() }
+    }
+
+    /// Reports an address that is refused whenever it is asked.
+    fn expect_open(&self, host: &At<HttpGrant>, findings: &mut Findings) {
+        let Some(what) = self.names.closed_address(&host.value) else { return };
+        let host_shown = &host.value;
+        let problem = findings.at(
+            &host.spot,
+            format!(
+                "`{host_shown}` has an address that is not public ({what}), and the configuration of this host does not \
+                 let stages reach it"
+            ),
+        );
+        problem.hint(format!(
+            "add `{host_shown}` to `grants.private_hosts` in `stagewright.yaml`, or take it out of the profile"
+        ));
     }
 }
 

@@ -28,12 +28,22 @@ fn nonsense_and_what_the_operator_does_not_allow_are_reported_at_their_places() 
     tried.yaml:8:11: `http` cannot be `https://api.example.com/`: it is an address of a page, not of a host; leave out the scheme and the path
     tried.yaml:9:11: `http` cannot be `*`: a star stands for the first part of a name of at least three, as in `*.example.com`
     tried.yaml:10:11: the configuration of this host does not allow stages to reach `api.example.org`
-        hint: add it to `grants.http_hosts` in `stagewright.yaml`, or take it out of the profile; allowed there: `*.example.com`
+        hint: add it to `grants.http_hosts` in `stagewright.yaml`, or take it out of the profile; allowed there: `*.example.com`, `10.0.0.1:80`
     tried.yaml:12:11: the host `a.example.com` is granted twice
     tried.yaml:13:11: `http` has to be a text, not a number
         hint: write it in quotes
     tried.yaml:14:7: `grants` has no `files`
         hint: it may have: `http`
+    ");
+}
+
+#[test]
+fn an_address_that_is_always_refused_is_reported_with_the_setting_that_opens_it() {
+    let yaml =
+        profile("  - key: research\n    plugin: research\n    grants: { http: ['10.0.0.1:80'] }\n");
+    assert_snapshot!(problems_of(&yaml), @r"
+    tried.yaml:6:22: `10.0.0.1:80` has an address that is not public (private), and the configuration of this host does not let stages reach it
+        hint: add `10.0.0.1:80` to `grants.private_hosts` in `stagewright.yaml`, or take it out of the profile
     ");
 }
 

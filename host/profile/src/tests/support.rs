@@ -246,9 +246,14 @@ impl HostNames for FakeNames {
     }
 
     fn http_hosts(&self) -> &[HttpGrant] {
-        static ALLOWED: LazyLock<Vec<HttpGrant>> =
-            LazyLock::new(|| vec!["*.example.com".parse().unwrap()]);
+        static ALLOWED: LazyLock<Vec<HttpGrant>> = LazyLock::new(|| {
+            ["*.example.com", "10.0.0.1:80"].map(|host| host.parse().unwrap()).into()
+        });
         &ALLOWED
+    }
+
+    fn closed_address(&self, host: &HttpGrant) -> Option<&'static str> {
+        host.address().map(|_| "private")
     }
 }
 

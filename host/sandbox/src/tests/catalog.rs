@@ -122,7 +122,7 @@ async fn a_pinned_plugin_runs_after_it_was_replaced_and_the_host_was_started_aga
     let fault =
         sandbox.run(job, Ports::models(Arc::new(TestModel::default()))).await.outcome.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Trap, "{}", fault.message);
-    let again = sandbox.find(&PluginRef::Digest(plugin.digest.clone()), None).unwrap();
+    let again = sandbox.bound(&plugin.digest).unwrap();
     assert_eq!(again.info, plugin.info);
     assert_eq!(found(&sandbox, &named("rogue-stage")).0, "2.0.0");
     fs::remove_file(path).unwrap();
@@ -166,7 +166,10 @@ async fn a_damaged_copy_is_not_run() {
         .run(job(&verb("fine")), Ports::models(Arc::new(TestModel::default())))
         .await
         .outcome;
-    assert_eq!(fault.unwrap_err().kind, FaultKind::PluginNotLoadable);
+    let fault = fault.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::PluginNotLoadable);
+    let said = ["somebody has changed the file", digest.as_str(), "add that plugin again"];
+    assert_says(&fault.message, &said);
 }
 
 #[test]

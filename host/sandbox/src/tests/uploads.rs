@@ -8,13 +8,13 @@ use domain::{Digest, Timestamp};
 use super::*;
 use crate::catalog::digest_of;
 
-struct Host {
-    folder: tempfile::TempDir,
-    sandbox: Sandbox,
+pub(super) struct Host {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) sandbox: Sandbox,
 }
 
 impl Host {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sandbox = Self::open(folder.path());
         Self { folder, sandbox }
@@ -25,7 +25,7 @@ impl Host {
         Sandbox::open(Config { bundled: &[], ..config(folder) }).unwrap()
     }
 
-    fn started_again(self) -> Self {
+    pub(super) fn started_again(self) -> Self {
         let Self { folder, sandbox } = self;
         drop(sandbox);
         Self { sandbox: Self::open(folder.path()), folder }
@@ -37,15 +37,15 @@ impl Host {
         self.sandbox.add(&mut &*bytes, &asked, &|| false)
     }
 
-    fn add(&self, bytes: &[u8]) -> Result<Added, UploadError> {
+    pub(super) fn add(&self, bytes: &[u8]) -> Result<Added, UploadError> {
         self.add_at(bytes, 1, Namesake::Stays)
     }
 
-    fn file(&self, digest: &Digest) -> PathBuf {
+    pub(super) fn file(&self, digest: &Digest) -> PathBuf {
         self.folder.path().join("plugins/uploaded").join(format!("{}.wasm", digest.hex()))
     }
 
-    fn found(&self, name: &str) -> Result<KnownPlugin, PluginError> {
+    pub(super) fn found(&self, name: &str) -> Result<KnownPlugin, PluginError> {
         self.sandbox.find(&name.parse().unwrap(), None)
     }
 
@@ -59,12 +59,12 @@ impl Host {
     }
 }
 
-fn mine(version: &str) -> Vec<u8> {
+pub(super) fn mine(version: &str) -> Vec<u8> {
     made::plain_plugin("mine", version)
 }
 
 /// The same component with other bytes, as a build at another time makes.
-fn rebuilt(mut bytes: Vec<u8>, note: &str) -> Vec<u8> {
+pub(super) fn rebuilt(mut bytes: Vec<u8>, note: &str) -> Vec<u8> {
     let size = u8::try_from(note.len() + 2).unwrap();
     // A custom section with the name `n`.
     bytes.extend_from_slice(&[0, size, 1, b'n']);
@@ -216,17 +216,63 @@ fn what_is_removed_is_gone_but_for_the_copies_of_runs() {
 }
 
 #[test]
-fn what_a_crash_left_is_nobodys_plugin_and_goes_with_the_next_upload() {
+fn an_upload_that_a_crash_left_half_goes_with_the_next_one() {
     let host = Host::new();
     host.add(&mine("1.0.0")).unwrap();
     let folder = host.folder.path().join("plugins/uploaded");
     fs::write(folder.join("incoming-x"), "half").unwrap();
-    let orphan = mine("3.0.0");
-    fs::write(host.file(&digest_of(&orphan)), &orphan).unwrap();
-    let host = host.started_again();
-    assert!(host.found("mine@3.0.0").is_err());
     host.add(&mine("2.0.0")).unwrap();
     assert_eq!(host.names().len(), 4, "{:?}", host.names());
+}
+
+#[test]
+fn bytes_without_a_record_are_told_and_can_be_added_again() {
+    let host = Host::new();
+    let digest = host.add(&mine("3.0.0")).unwrap().plugin().digest.clone();
+    fs::remove_file(host.file(&digest).with_extension("json")).unwrap();
+    let host = host.started_again();
+    assert!(host.found("mine@3.0.0").is_err());
+    let (plugins, errors) = host.sandbox.list();
+    assert_eq!(plugins, []);
+    let file = host.file(&digest).display().to_string();
+    assert_says(
+        &errors[0].to_string(),
+        &["the record of this upload is gone", "plugins add", &file],
+    );
+    assert_eq!(host.found(digest.as_str()).unwrap_err(), errors[0]);
+
+    // Another upload takes nothing away.
+    host.add(&mine("2.0.0")).unwrap();
+    assert_eq!(host.sandbox.list().1, errors);
+    host.add(&fs::read(host.file(&digest)).unwrap()).unwrap();
+    assert_eq!(host.sandbox.list().1, []);
+    assert_eq!(host.found("mine@3.0.0").unwrap().digest, digest);
+}
+
+#[test]
+fn releases_go_before_pre_releases_which_are_found_where_there_is_nothing_else() {
+    let host = Host::new();
+    host.add(&mine("2.0.0-rc.1")).unwrap();
+    host.add(&mine("2.0.0-rc.2")).unwrap();
+    assert_eq!(host.found("mine").unwrap().info.version, "2.0.0-rc.2");
+    host.add(&mine("1.0.0")).unwrap();
+    assert_eq!(host.found("mine").unwrap().info.version, "1.0.0");
+    let candidate = host.found("mine@2.0.0-rc.1").unwrap();
+
+    // A pre-release that was damaged is no stronger than the release.
+    fs::write(host.file(&candidate.digest), "changed").unwrap();
+    assert_eq!(host.found("mine").unwrap().info.version, "1.0.0");
+}
+
+#[test]
+fn where_a_version_was_named_the_candidates_are_digests() {
+    let host = Host::new();
+    let (first, second) = (mine("1.0.0"), rebuilt(mine("1.0.0"), "second"));
+    host.add(&first).unwrap();
+    host.add_at(&second, 2, Namesake::StepsBack).unwrap();
+    let refused = host.sandbox.uploaded(&named("mine@1.0.0")).unwrap_err();
+    let UploadError::Ambiguous { candidates, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(candidates, [digest_of(&first).to_string(), digest_of(&second).to_string()]);
 }
 
 #[test]

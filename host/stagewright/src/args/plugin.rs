@@ -27,13 +27,23 @@ pub(crate) enum PluginFiles {
     Test(Test),
     /// Do a recorded attempt again, and name the first difference.
     Replay(Replay),
+    /// Is meant for `plugins`, which knows it.
+    #[command(name = "list", aliases = ["add", "show", "remove", "push", "pull"], hide = true)]
+    OfHost(OtherNoun),
+}
+
+/// What was said after a command of the other noun.
+#[derive(Debug, Args)]
+pub(crate) struct OtherNoun {
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct New {
     /// Its name, which is also that of its folder: small letters, digits and `-`.
     pub(crate) name: String,
-    /// The language: `rust`, `js` or `python`.
+    /// The language: `rust`, `js` (or `javascript`), `python` (or `py`).
     #[arg(long, value_name = "LANGUAGE", default_value_t = Language::Rust)]
     pub(crate) lang: Language,
     /// The folder to begin it in.
@@ -60,13 +70,15 @@ pub(crate) struct RunPlugin {
     /// The component.
     #[arg(value_name = "FILE")]
     pub(crate) component: PathBuf,
-    /// What the stage is told: a file as in a fixture.
-    #[arg(long, short, value_name = "FILE")]
+    /// What the stage is told: a file as in a fixture, or the folder of a fixture, whose `input.yaml` it is.
+    #[arg(long, short, value_name = "FILE|DIR")]
     pub(crate) input: PathBuf,
-    /// The answers of the model, in their order; without any, the built-in scripted writer answers.
+    /// An answer of the model; said once for each, in their order (`--answer a.md --answer b.md`). Without any, the
+    /// built-in scripted writer answers.
     #[arg(long = "answer", value_name = "FILE", conflicts_with = "provider")]
     pub(crate) answers: Vec<PathBuf>,
-    /// What other hosts answer, in the order of the requests: a file as in a fixture; without any the stage has no network.
+    /// What another host answers: a file as in a fixture; said once for each, in the order of the requests. Without any
+    /// the stage has no network.
     #[arg(long = "response", value_name = "FILE")]
     pub(crate) responses: Vec<PathBuf>,
     /// A configured provider that answers, which may cost money.
@@ -117,7 +129,8 @@ pub(crate) struct Replay {
     /// The recording.
     #[arg(value_name = "FILE")]
     pub(crate) recording: PathBuf,
-    /// The component [default: the plugin with the digest that the recording names].
+    /// The component [default: what the project around the recording or the working folder has built, if it has the
+    /// recording's name; else the plugin with the digest that the recording names].
     #[arg(long, value_name = "FILE")]
     pub(crate) component: Option<PathBuf>,
 }

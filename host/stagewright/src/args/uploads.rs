@@ -15,7 +15,7 @@ pub(crate) struct AddPlugin {
 
 #[derive(Debug, Args)]
 pub(crate) struct RemovePlugin {
-    /// Its name, `name@version`, or digest; it has to mean one upload.
+    /// Its name, `name@version`, or digest, at least eight digits of it; it has to mean one upload.
     #[arg(value_name = "PLUGIN")]
     pub(crate) plugin: String,
     /// Remove it also while somebody needs it. Runs that are bound to it have a copy and go on.

@@ -4,6 +4,7 @@ use std::path::Path;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use control_api::dto::{PluginDto, PluginListDto, RemovedPluginDto};
+use domain::upload::PLUGIN_BYTES_MAX;
 use futures_util::stream;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
@@ -22,7 +23,7 @@ pub(crate) enum AddedPlugin {
     Known(PluginDto),
 }
 
-/// The file of a component, which can be read.
+/// The file of a component, which can be read and is not too large.
 pub(crate) struct ComponentFile(File);
 
 impl ComponentFile {
@@ -32,6 +33,17 @@ impl ComponentFile {
         let metadata = file.metadata().await.map_err(|error| unreadable(&error))?;
         if !metadata.is_file() {
             return Err(unreadable(&std::io::Error::other("it is no file")));
+        }
+        // A server ends the connection in the middle of what is too large, and then its answer may not arrive.
+        if metadata.len() > PLUGIN_BYTES_MAX {
+            return Err(Error::Refused {
+                message: format!(
+                    "`{}` has more than {} MiB: no plugin is as large",
+                    path.display(),
+                    PLUGIN_BYTES_MAX >> 20
+                ),
+                hint: "strip it, or leave out what it does not need",
+            });
         }
         Ok(ComponentFile(file))
     }

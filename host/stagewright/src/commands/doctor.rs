@@ -2,10 +2,8 @@
 //! would cost money; `providers check` does it.
 mod folder;
 mod models;
+mod plugins;
 
-use std::time::Instant;
-
-use domain::port::PluginCatalog;
 use profile::{Ask, FallbackPolicy, Library};
 use serde::Serialize;
 use store::Depth;
@@ -67,7 +65,7 @@ pub(super) async fn doctor(config: &Config, output: &Output, asked: Doctor) -> R
     let depth = if asked.deep { Depth::Deep } else { Depth::Quick };
     let mut checks = folder::checks(config, depth).await;
     let models = ConfiguredModels::new(config);
-    checks.extend(plugins_and_profiles(config, models.as_ref().ok()));
+    checks.extend(plugins_and_profiles(config, models.as_ref().ok(), depth));
     checks.extend(models::checks(config, models.as_ref().ok()).await);
     checks.extend(providers(config, models.err().as_ref()));
     report(output, &config.settings, &checks)
@@ -95,40 +93,20 @@ fn report(output: &Output, settings: &[Setting], checks: &[Check]) -> Result<Exi
 }
 
 /// One sandbox for both: profiles are resolved against the plugins.
-fn plugins_and_profiles(config: &Config, models: Option<&ConfiguredModels>) -> Vec<Check> {
+fn plugins_and_profiles(
+    config: &Config,
+    models: Option<&ConfiguredModels>,
+    depth: Depth,
+) -> Vec<Check> {
     let sandbox = match open_sandbox(config) {
         Ok(sandbox) => sandbox,
         Err(error) => return vec![Check::failed("sandbox", &error)],
     };
-    let mut checks = vec![bundled_plugins(&sandbox)];
-    checks.extend(plugin_folder(config, &sandbox));
+    let mut checks = plugins::checks(config, &sandbox, depth);
     if let Some(models) = models {
         checks.extend(profiles(config, &sandbox, models));
     }
     checks
-}
-
-/// Compiles each shipped plugin, or takes it from the cache, and asks it who it is.
-fn bundled_plugins(sandbox: &sandbox::Sandbox) -> Check {
-    let begun = Instant::now();
-    for (name, bytes) in plugin_bundle::PLUGINS {
-        if let Err(error) = sandbox.inspect(bytes, name) {
-            return Check::bad("shipped plugins", error.to_string(), None);
-        }
-    }
-    let time = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let count = render::counted(plugin_bundle::PLUGINS.len() as u64, "component", "components");
-    Check::ok("shipped plugins", format!("{count} load, in {}", render::duration(time)))
-}
-
-fn plugin_folder(config: &Config, sandbox: &sandbox::Sandbox) -> Vec<Check> {
-    let (_, unusable) = sandbox.list();
-    let place = config.plugin_dir().display().to_string();
-    let check = |error: &domain::port::PluginError| {
-        let cure = format!("repair it, or take it out of `{place}`");
-        Check::bad("plugin folder", error.to_string(), Some(cure))
-    };
-    unusable.iter().map(check).collect()
 }
 
 fn profiles(config: &Config, sandbox: &sandbox::Sandbox, models: &ConfiguredModels) -> Vec<Check> {

@@ -1,5 +1,6 @@
 //! `plugins`: see the plugins that stages can be done with, add some and remove them.
 mod add;
+mod meaning;
 mod remove;
 
 use control_api::dto::PluginDto;
@@ -10,6 +11,7 @@ use crate::render;
 use crate::session::Session;
 
 pub(super) use self::add::add;
+pub(super) use self::meaning::Meaning;
 pub(super) use self::remove::remove;
 
 pub(super) async fn list(session: &Session<'_>) -> Result<Exit, Error> {
@@ -18,10 +20,23 @@ pub(super) async fn list(session: &Session<'_>) -> Result<Exit, Error> {
         session.output.document(&plugins);
         return Ok(Exit::Done);
     }
-    let rows: Vec<Vec<String>> = plugins.items.iter().map(row).collect();
+    let hidden = hidden(&plugins.items);
+    let rows: Vec<Vec<String>> = plugins.items.iter().map(|plugin| row(plugin, &hidden)).collect();
     let head = ["PLUGIN", "VERSION", "DIGEST", "SIZE", "SOURCE", "SUMMARY"];
     session.output.line(&render::table(&head, &rows, session.output.paint()));
     let paint = session.output.paint_notes();
+    for Hidden { plugin, meant } in &hidden {
+        session.output.note(&format!(
+            "{} `{}@{}` means {} ({}), so that {} ({}) is found by its digest only",
+            paint.waiting("warning:"),
+            clean(&plugin.name),
+            clean(&plugin.version),
+            short(&meant.digest),
+            clean(&source(meant)),
+            short(&plugin.digest),
+            clean(&source(plugin)),
+        ));
+    }
     for unusable in &plugins.unusable {
         let place = clean(&unusable.place);
         session.output.note(&format!("{} {place} cannot be used", paint.waiting("warning:")));
@@ -32,13 +47,31 @@ pub(super) async fn list(session: &Session<'_>) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-fn row(plugin: &PluginDto) -> Vec<String> {
+/// A plugin that its name and version do not mean, and the one that they do.
+struct Hidden<'a> {
+    plugin: &'a PluginDto,
+    meant: &'a PluginDto,
+}
+
+/// Of those with one name and version, the list has the one last that they mean.
+fn hidden(plugins: &[PluginDto]) -> Vec<Hidden<'_>> {
+    let hidden = plugins.iter().filter_map(|plugin| {
+        let key = (&plugin.name, &plugin.version);
+        let meant = plugins.iter().rfind(|other| (&other.name, &other.version) == key)?;
+        (meant.digest != plugin.digest).then_some(Hidden { plugin, meant })
+    });
+    hidden.collect()
+}
+
+fn row(plugin: &PluginDto, hidden: &[Hidden<'_>]) -> Vec<String> {
+    let is_hidden = hidden.iter().any(|hidden| hidden.plugin.digest == plugin.digest);
+    let mark = if is_hidden { ", by digest only" } else { "" };
     vec![
         plugin.name.clone(),
         plugin.version.clone(),
         short(&plugin.digest).to_owned(),
         render::size(plugin.size_bytes),
-        source(plugin),
+        format!("{}{mark}", source(plugin)),
         plugin.summary.clone(),
     ]
 }

@@ -5,13 +5,15 @@
 use std::io::Write as _;
 
 use control_api::dto::PluginDto;
-use domain::plan::PluginRef;
+use domain::naming::AskedPlugin;
 use domain::port::{KnownPlugin, PluginCatalog, PluginError};
+use domain::upload::UploadError;
 use engine::DriveOnStart;
 use gateway::registry::{Component, Pulled, Reference};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
+use super::plugins::Meaning;
 use crate::args::{Pull, Push};
 use crate::client::{AddedPlugin, ComponentFile};
 use crate::config::Config;
@@ -47,7 +49,7 @@ struct PulledPlugin {
 pub(super) async fn push(config: &Config, output: &Output, asked: &Push) -> Result<Exit, Error> {
     let reference = parsed(&asked.reference)?;
     let registry = config.registries.open(&reference)?;
-    let plugin: PluginRef = asked
+    let plugin: AskedPlugin = asked
         .plugin
         .parse()
         .map_err(|invalid| Error::usage(format!("`{}` is {invalid}", asked.plugin)))?;
@@ -77,12 +79,12 @@ pub(super) async fn push(config: &Config, output: &Output, asked: &Push) -> Resu
 }
 
 /// The bytes of a plugin of this host, and what it says of itself. Describing it may compile it, which takes seconds.
-async fn component(config: &Config, asked: PluginRef) -> Result<Component, Error> {
+async fn component(config: &Config, asked: AskedPlugin) -> Result<Component, Error> {
     let sandbox = open_sandbox(config)?;
     let reading = tokio::task::spawn_blocking(move || {
-        let plugin = sandbox.find(&asked, None)?;
+        let plugin = sandbox.find(&asked.meant(&sandbox)?, None)?;
         let bytes = sandbox.read(&plugin.digest)?;
-        Ok((plugin, bytes))
+        Ok::<_, UploadError>((plugin, bytes))
     });
     let read = reading.await.map_err(|error| Error::Io {
         what: "the plugin was not read".to_owned(),
@@ -99,13 +101,22 @@ async fn component(config: &Config, asked: PluginRef) -> Result<Component, Error
     })
 }
 
-fn unusable(error: &PluginError) -> Error {
+fn unusable(error: &UploadError) -> Error {
     let hint = match error {
-        PluginError::Unknown { .. } => "list the plugins with `stagewright plugins list`",
-        PluginError::Unfit { .. } => {
+        UploadError::Plugin(PluginError::Unfit { .. }) => {
             "see what to do about each finding with `stagewright plugin check FILE`"
         }
-        PluginError::Io { .. } => "name a file that exists and that you may read",
+        UploadError::Plugin(PluginError::Io { .. }) => {
+            "name a file that exists and that you may read"
+        }
+        UploadError::Ambiguous { .. } => "name one of these digests",
+        // To look for a plugin gives none of the others.
+        UploadError::Plugin(PluginError::Unknown { .. })
+        | UploadError::VersionTaken { .. }
+        | UploadError::Busy { .. }
+        | UploadError::CalledOff
+        | UploadError::NotUploaded { .. }
+        | UploadError::OnlyBound { .. } => "list the plugins with `stagewright plugins list`",
     };
     Error::Refused { message: error.to_string(), hint }
 }
@@ -146,6 +157,8 @@ async fn keep(
         output.document(&told);
         return Ok(Exit::Done);
     }
+    let meaning = Meaning::of(&session.client, &told.plugin).await;
+    let hint = meaning.hint();
     let facts = [
         ("plugin", format!("{}@{}", told.plugin.name, told.plugin.version)),
         ("summary", render::unbroken(&told.plugin.summary)),
@@ -158,6 +171,7 @@ async fn keep(
     if !is_new {
         output.note("it was here already");
     }
+    output.note(&hint);
     Ok(Exit::Done)
 }
 

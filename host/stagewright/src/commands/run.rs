@@ -21,6 +21,7 @@ struct StartedLine<'a> {
 
 pub(super) async fn run(session: &Session<'_>, run: Run) -> Result<Exit, Error> {
     let request = request(&run, &session.config.actor)?;
+    check_mode(session, &request.mode).await?;
     session.say_first_compilation();
     let started = start(session, &request, run.idempotency_key.as_deref()).await?;
     if run.detach {
@@ -28,6 +29,18 @@ pub(super) async fn run(session: &Session<'_>, run: Run) -> Result<Exit, Error> 
     }
     say_started(session, &started);
     follow(session, &started.run_id, gates(session, run.yes)).await
+}
+
+/// A mode that no profile has runs as another one; a slip of the fingers must not be paid for like that.
+async fn check_mode(session: &Session<'_>, mode: &str) -> Result<(), Error> {
+    let profiles = session.client.profiles().await?;
+    let names = || profiles.iter().map(|profile| profile.mode.as_str());
+    if names().any(|name| name == mode) {
+        return Ok(());
+    }
+    let Some(meant) = profile::closest(mode, names()) else { return Ok(()) };
+    let message = format!("no profile has the name `{mode}`, and nothing was started");
+    Err(Error::Usage { message, hint: Some(format!("did you mean `{meant}`?")) })
 }
 
 /// What is done at the gates of a run that this terminal follows.

@@ -38,6 +38,7 @@ pub(super) async fn serve(
     let served = match announced {
         Ok(()) => {
             say_address(output, config, address);
+            engine.tell_unusable_plugins();
             let retention = &config.housekeeping.retention;
             let state = ApiState::new(engine.clone(), access(config, address))
                 .with_retention(retention.clone());

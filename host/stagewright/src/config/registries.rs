@@ -142,6 +142,14 @@ fn one(layers: &Layers, said: &SaidRegistry) -> Result<AllowedRegistry, Error> {
     let is_plain = said.plain_http.unwrap_or_else(|| host.is_loopback());
     let encryption = if is_plain { Encryption::Plain } else { Encryption::Tls };
     let username = said.username.as_deref().and_then(layers::said);
+    if encryption == Encryption::Plain && username.is_some() && !host.is_loopback() {
+        return Err(wrong(
+            &format!(
+                "has both `plain_http: true` and `username` for `{host}`: whoever is in between would read the password"
+            ),
+            "leave out `plain_http`, or `username` and `password_env`; only a registry on this machine gets a password without TLS",
+        ));
+    }
     let password_env = said.password_env.as_deref().and_then(layers::said);
     let account = match (username, password_env) {
         (None, None) => Account::Anonymous,

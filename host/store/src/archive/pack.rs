@@ -12,6 +12,8 @@ use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 use tar::{Archive, Builder, EntryType, Header};
 
+pub(super) use domain::upload::PLUGIN_BYTES_MAX;
+
 use super::ArchiveError;
 use crate::Error;
 
@@ -22,8 +24,6 @@ pub const ARCHIVE_BYTES_MAX: u64 = 512 << 20;
 pub(super) const UNPACKED_BYTES_MAX: u64 = 4 << 30;
 /// Most entries of an archive: ten thousand stages with a hundred texts each.
 const ENTRY_COUNT_MAX: u64 = 1_000_000;
-/// Largest component, in bytes: the largest that the sandbox reads.
-pub(super) const PLUGIN_BYTES_MAX: u64 = 128 << 20;
 /// Rights of a file in an archive: its user may read and write it.
 const FILE_MODE: u32 = 0o600;
 

@@ -1,4 +1,6 @@
 //! What runs need of the plugins.
+use std::collections::BTreeSet;
+
 use domain::{Digest, RunId};
 use rusqlite::params;
 
@@ -16,7 +18,22 @@ const NEEDING: &str = "SELECT r.run_id FROM runs r
         WHERE json_extract(stage.value, '$.plugin.digest') = ?1)
     ORDER BY r.created_at, r.run_id LIMIT ?2";
 
+/// The digests of all plugins that any run is bound to, also one that has ended.
+const BOUND: &str = "SELECT DISTINCT json_extract(stage.value, '$.plugin.digest') AS digest
+    FROM events e, json_each(e.payload, '$.run_created.plan.stages') stage
+    WHERE e.version = 1";
+
 impl Store {
+    /// The plugins that any run is bound to.
+    pub async fn bound_plugins(&self) -> Result<BTreeSet<Digest>, Error> {
+        let asked = self.inner.readers.ask(|db| {
+            let mut statement = db.prepare_cached(BOUND)?;
+            let rows = statement.query_map([], |row| parsed(row, "digest"))?;
+            Ok::<BTreeSet<Digest>, Error>(rows.collect::<Result<_, _>>()?)
+        });
+        asked.await
+    }
+
     /// Runs that have not ended and are bound to a plugin, at most `limit`, the earliest first.
     pub async fn runs_that_need(&self, plugin: &Digest, limit: u32) -> Result<Vec<RunId>, Error> {
         let plugin = plugin.clone();

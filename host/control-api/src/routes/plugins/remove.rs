@@ -1,14 +1,14 @@
 //! Removes a plugin.
 use axum::Json;
 use axum::extract::State;
-use engine::{Engine, InUse};
+use engine::InUse;
 
 use super::known_kind;
-use crate::Problem;
 use crate::acting::Acting;
 use crate::dto::RemovedPluginDto;
 use crate::path::{AnyName, InPath};
 use crate::query::{InQuery, QueryReader, QueryWords};
+use crate::{ApiState, Problem};
 
 /// How it is removed.
 pub(crate) struct RemoveQuery {
@@ -29,19 +29,22 @@ impl QueryWords for RemoveQuery {
 #[utoipa::path(
     delete, path = "/api/v2/plugins/{name}", operation_id = "remove_plugin", tag = "plugins",
     params(
-        ("name" = String, Path, description = "`name`, `name@version` or `sha256:...`; it has to mean one upload"),
+        ("name" = String, Path, description = "`name`, `name@version` or `sha256:...`; of a digest the first eight digits are enough; it has to mean one upload"),
         ("actor" = Option<String>, Query, description = "Who removes it"),
         ("force" = Option<bool>, Query, description = "Also while somebody needs it"),
     ),
     responses((status = 200, body = RemovedPluginDto))
 )]
 pub(crate) async fn remove_plugin(
-    State(engine): State<Engine>,
+    State(state): State<ApiState>,
     InPath(AnyName(name)): InPath<AnyName>,
     InQuery(query): InQuery<RemoveQuery>,
     acting: Acting,
 ) -> Result<Json<RemovedPluginDto>, Problem> {
     let actor = acting.actor(query.actor)?;
-    let removed = engine.remove_plugin(known_kind(&name)?, actor, query.in_use).await?;
+    let asked = known_kind(&name)?;
+    let meant = state.off_the_loop(move |engine| asked.meant(engine.catalog())).await?;
+    let reference = meant.map_err(|error| Problem::from(&error))?;
+    let removed = state.engine.remove_plugin(reference, actor, query.in_use).await?;
     Ok(Json(RemovedPluginDto::from(&removed)))
 }

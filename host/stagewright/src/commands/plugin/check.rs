@@ -1,5 +1,8 @@
 //! `plugin check`.
+use std::path::Path;
+
 use authoring::check::{Checked, Costs, Described, Finding, FirstPrompt, Setting, check_file};
+use authoring::project::Project;
 use domain::port::PluginError;
 
 use crate::args::Check;
@@ -7,9 +10,13 @@ use crate::config::Config;
 use crate::error::{Error, Exit};
 use crate::output::{Output, Paint, clean};
 use crate::render;
+use crate::session::in_a_shell;
 
 pub(super) async fn check(config: &Config, output: &Output, asked: &Check) -> Result<Exit, Error> {
-    let checked = check_file(&asked.component, &config.data_dir).await.map_err(unreadable)?;
+    is_no_folder(&asked.component)?;
+    let mut on_compile = || say_compiling(output);
+    let checked = check_file(&asked.component, &config.data_dir, &mut on_compile).await;
+    let checked = checked.map_err(unreadable)?;
     if output.is_json() {
         output.document(&checked);
     } else {
@@ -20,6 +27,29 @@ pub(super) async fn check(config: &Config, output: &Output, asked: &Check) -> Re
     }
     let what = render::counted(checked.findings.len() as u64, "finding", "findings");
     Err(Error::CheckFailed(format!("`{}` cannot be used: {what}", checked.file)))
+}
+
+/// A large component takes half a minute, in which nothing else is to be seen.
+pub(super) fn say_compiling(output: &Output) {
+    output.note("compiling it for this machine: seconds for a large one, once for each version …");
+}
+
+/// Whoever names a project where a component has to be named is told where that lies.
+pub(super) fn is_no_folder(component: &Path) -> Result<(), Error> {
+    if !component.is_dir() {
+        return Ok(());
+    }
+    let hint = match Project::open(component) {
+        Ok(project) => {
+            let built = project.component();
+            format!("name its component, which `plugin build` makes: `{}`", in_a_shell(&built))
+        }
+        Err(_) => "name the `.wasm` file of a component".to_owned(),
+    };
+    Err(Error::Usage {
+        message: format!("`{}` is a folder, and no component", component.display()),
+        hint: Some(hint),
+    })
 }
 
 /// A file that was named on the command line and is not there is a mistake on the command line.
@@ -133,8 +163,12 @@ fn costs_of(costs: &Costs) -> Vec<(&'static str, String)> {
         render::size(costs.start_memory_bytes),
         render::size(costs.describe_memory_bytes)
     );
+    let compile = match costs.compile_ms {
+        Some(ms) => format!("{}, once for each version of it", render::duration(ms)),
+        None => "not measured: it was compiled earlier".to_owned(),
+    };
     vec![
-        ("compile", format!("{}, once for each version of it", render::duration(costs.compile_ms))),
+        ("compile", compile),
         ("load", format!("{}, once for each start of the host", in_us(costs.load_us))),
         ("start", format!("{}, for each call", in_us(costs.start_us))),
         ("memory", memory),

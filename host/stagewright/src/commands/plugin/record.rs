@@ -63,6 +63,9 @@ pub(in crate::commands) async fn record(
         recorded.file, recorded.attempt, recorded.stage, recorded.plugin
     ));
     session.output.line(&format!("next: {}", recorded.next));
+    session.output.line(
+        "      (in the plugin's project that is with what it has built, elsewhere with the recorded component)",
+    );
     Ok(Exit::Done)
 }
 

@@ -1,16 +1,18 @@
 //! `plugin replay`.
+use std::path::{Path, PathBuf};
+
+use authoring::project::Project;
 use authoring::recording::{Recording, Replayed, replay as replayed};
-use domain::plan::PluginRef;
-use domain::port::{KnownPlugin, PluginCatalog as _};
+use authoring::trial::{CodeCache, plugin_in};
+use domain::port::{KnownPlugin, PluginCatalog as _, PluginError};
 use sandbox::Sandbox;
 use serde::Serialize;
-use tempfile::TempDir;
 
-use super::check::unreadable;
+use super::check::{is_no_folder, say_compiling, unreadable};
 use crate::args::Replay;
 use crate::config::Config;
 use crate::error::{Error, Exit};
-use crate::output::Output;
+use crate::output::{Output, clean};
 use crate::render;
 use crate::session::sandbox_config;
 
@@ -20,6 +22,10 @@ struct Shown {
     recording: String,
     plugin: String,
     digest: String,
+    /// Where the component comes from: `named`, `project` or `kept`.
+    origin: &'static str,
+    /// Its file, unless this host keeps it.
+    component: Option<String>,
     recorded_digest: Option<String>,
     is_other_component: bool,
     equal: bool,
@@ -34,19 +40,62 @@ struct ShownDivergence {
     diff: String,
 }
 
+/// Where the component comes from that a recording is replayed with.
+enum Origin {
+    /// It is named on the command line.
+    Named(PathBuf),
+    /// A project has built it.
+    Project(PathBuf),
+    /// This host has the one that was recorded.
+    Kept,
+}
+
+impl Origin {
+    /// For people, and without the digest.
+    fn in_words(&self) -> String {
+        match self {
+            Origin::Named(file) => format!("`{}`", file.display()),
+            Origin::Project(file) => format!("`{}`, which the project has built", file.display()),
+            Origin::Kept => "the plugin that this host keeps".to_owned(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Origin::Named(_) => "named",
+            Origin::Project(_) => "project",
+            Origin::Kept => "kept",
+        }
+    }
+
+    fn file(&self) -> Option<String> {
+        match self {
+            Origin::Named(file) | Origin::Project(file) => Some(file.display().to_string()),
+            Origin::Kept => None,
+        }
+    }
+}
+
 pub(super) async fn replay(
     config: &Config,
     output: &Output,
     asked: &Replay,
 ) -> Result<Exit, Error> {
     let recording = Recording::read(&asked.recording).map_err(unreadable)?;
-    let (sandbox, _temporary) = open_sandbox(config)?;
-    let plugin = plugin(&sandbox, &recording, asked)?;
+    let (sandbox, _cache) = open_sandbox(config, asked)?;
+    let (plugin, origin) = match &asked.component {
+        Some(file) => (plugin_in_file(&sandbox, file, output)?, Origin::Named(file.clone())),
+        None => match of_project(&sandbox, &recording, asked, output)? {
+            Some((plugin, file)) => (plugin, Origin::Project(file)),
+            None => (kept(&sandbox, &recording)?, Origin::Kept),
+        },
+    };
     let done = replayed(&sandbox, &recording, &plugin).await;
     if output.is_json() {
-        output.document(&shown(asked, &recording, &plugin, &done));
+        output.document(&shown(asked, &recording, &plugin, &origin, &done));
     } else {
         tell(output, &recording, &plugin, &done);
+        output.line(&told_origin(&recording, &plugin, &origin, done.is_other_component));
     }
     match done.divergence {
         None => Ok(Exit::Done),
@@ -55,26 +104,44 @@ pub(super) async fn replay(
     }
 }
 
-/// The plugins of the data folder and those inside the program. Where there is no data folder, none is made.
-fn open_sandbox(config: &Config) -> Result<(Sandbox, Option<TempDir>), Error> {
-    let mut sandbox = sandbox_config(config);
-    if config.data_dir.is_dir() {
-        return Ok((Sandbox::open(sandbox)?, None));
-    }
-    let temporary = tempfile::tempdir().map_err(|source| Error::Io {
-        what: "there is no place for compiled code".to_owned(),
-        source,
-    })?;
-    sandbox.cache_dir = temporary.path().to_owned();
-    Ok((Sandbox::open(sandbox)?, Some(temporary)))
+/// The plugins of the data folder and those inside the program. Where there is no data folder, no plugins are looked for
+/// in one.
+fn open_sandbox(config: &Config, asked: &Replay) -> Result<(Sandbox, CodeCache), Error> {
+    let near = asked.component.as_ref().unwrap_or(&asked.recording);
+    let cache = CodeCache::open(&config.data_dir, near)?;
+    let sandbox =
+        sandbox::Config { cache_dir: cache.folder().to_owned(), ..sandbox_config(config) };
+    Ok((Sandbox::open(sandbox)?, cache))
 }
 
-fn plugin(sandbox: &Sandbox, recording: &Recording, asked: &Replay) -> Result<KnownPlugin, Error> {
-    if let Some(component) = &asked.component {
-        let reference = PluginRef::Path(component.display().to_string());
-        let found = sandbox.find(&reference, None);
-        return found.map_err(|error| unreadable(authoring::Error::Plugin(error)));
+fn plugin_in_file(sandbox: &Sandbox, file: &Path, output: &Output) -> Result<KnownPlugin, Error> {
+    is_no_folder(file)?;
+    plugin_in(sandbox, file, &mut || say_compiling(output)).map_err(unreadable)
+}
+
+/// What the project around the recording, or else around the working folder, has built: whoever changes a plugin wants to
+/// know what that changes. Only if it is the plugin of the recording.
+fn of_project(
+    sandbox: &Sandbox,
+    recording: &Recording,
+    asked: &Replay,
+    output: &Output,
+) -> Result<Option<(KnownPlugin, PathBuf)>, Error> {
+    for place in [asked.recording.as_path(), Path::new(".")] {
+        let Some(project) = Project::around(place) else { continue };
+        let file = project.component();
+        if !file.is_file() {
+            continue;
+        }
+        let plugin = plugin_in_file(sandbox, &file, output)?;
+        if plugin.info.name == recording.plugin.name {
+            return Ok(Some((plugin, file)));
+        }
     }
+    Ok(None)
+}
+
+fn kept(sandbox: &Sandbox, recording: &Recording) -> Result<KnownPlugin, Error> {
     let Some(digest) = &recording.plugin.digest else {
         return Err(Error::Usage {
             message: "the recording names no digest, so that no plugin can be found by it"
@@ -82,16 +149,28 @@ fn plugin(sandbox: &Sandbox, recording: &Recording, asked: &Replay) -> Result<Kn
             hint: Some("name the component with `--component FILE`".to_owned()),
         });
     };
-    sandbox.find(&PluginRef::Digest(digest.clone()), None).map_err(|_| Error::Refused {
-        message: format!(
-            "no plugin on this host has the digest that the recording names: `{}@{}`, {digest}",
-            recording.plugin.name, recording.plugin.version
-        ),
-        hint: "name its component with `--component FILE`, or the data folder that has it with `--data-dir DIR`",
+    // Of a plugin that was removed, the copy of the run that was recorded may be left.
+    sandbox.bound(digest).map_err(|error| match error {
+        PluginError::Unknown { .. } => Error::Refused {
+            message: format!(
+                "no plugin on this host has the digest that the recording names: `{}@{}`, {digest}",
+                recording.plugin.name, recording.plugin.version
+            ),
+            hint: "name its component with `--component FILE`, or the data folder that has it with `--data-dir DIR`",
+        },
+        damaged @ (PluginError::Unfit { .. } | PluginError::Io { .. }) => {
+            Error::Authoring(authoring::Error::Plugin(damaged))
+        }
     })
 }
 
-fn shown(asked: &Replay, recording: &Recording, plugin: &KnownPlugin, done: &Replayed) -> Shown {
+fn shown(
+    asked: &Replay,
+    recording: &Recording,
+    plugin: &KnownPlugin,
+    origin: &Origin,
+    done: &Replayed,
+) -> Shown {
     let divergence = done.divergence.as_ref().map(|divergence| ShownDivergence {
         part: divergence.part.to_string(),
         message: divergence.message.clone(),
@@ -101,11 +180,30 @@ fn shown(asked: &Replay, recording: &Recording, plugin: &KnownPlugin, done: &Rep
         recording: asked.recording.display().to_string(),
         plugin: format!("{}@{}", plugin.info.name, plugin.info.version),
         digest: plugin.digest.to_string(),
+        origin: origin.code(),
+        component: origin.file(),
         recorded_digest: recording.plugin.digest.as_ref().map(ToString::to_string),
         is_other_component: done.is_other_component,
         equal: done.divergence.is_none(),
         divergence,
     }
+}
+
+/// What was run, and whether that is what was recorded: without it nobody knows what `equal` is said of.
+fn told_origin(
+    recording: &Recording,
+    plugin: &KnownPlugin,
+    origin: &Origin,
+    is_other_component: bool,
+) -> String {
+    let compared = match &recording.plugin.digest {
+        Some(recorded) if is_other_component => {
+            format!("; recorded was another component: {}", recorded.short())
+        }
+        Some(_) => "; it is the recorded component".to_owned(),
+        None => String::new(),
+    };
+    clean(&format!("replayed with {}: {}{compared}", plugin.digest.short(), origin.in_words()))
 }
 
 /// How often a recorded attempt asked a model and, if it did at all, another host.
@@ -120,13 +218,6 @@ pub(super) fn asked_in_words(recording: &Recording) -> String {
 }
 
 fn tell(output: &Output, recording: &Recording, plugin: &KnownPlugin, done: &Replayed) {
-    if let (true, Some(recorded)) = (done.is_other_component, &recording.plugin.digest) {
-        output.note(&format!(
-            "another component than the recorded one: {} instead of {}",
-            plugin.digest.short(),
-            recorded.short()
-        ));
-    }
     let paint = output.paint();
     let name = format!("`{}@{}`", plugin.info.name, plugin.info.version);
     let Some(divergence) = &done.divergence else {

@@ -7,10 +7,11 @@ mod told;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use authoring::context::Input;
 use authoring::exchange::{HttpExchange, HttpScript};
+use authoring::fixtures::INPUT_FILE;
 use authoring::recording::Recording;
 use authoring::trial::{Trial, Tried, Workshop};
 use domain::Artifact;
@@ -18,7 +19,7 @@ use domain::port::KnownPlugin;
 
 use self::answers::Answers;
 use self::told::Told;
-use super::check::unreadable;
+use super::check::{is_no_folder, say_compiling, unreadable};
 use crate::args::RunPlugin;
 use crate::config::Config;
 use crate::error::{Error, Exit};
@@ -31,10 +32,12 @@ pub(super) async fn run(
     output: &Output,
     asked: &RunPlugin,
 ) -> Result<Exit, Error> {
-    let workshop = Workshop::open(&config.data_dir)?;
-    let plugin = workshop.plugin(&asked.component).map_err(unreadable)?;
-    let input = Input::read(&asked.input).map_err(unreadable)?;
-    let trial = Trial::prepare(&plugin, input, &asked.input)?;
+    is_no_folder(&asked.component)?;
+    let workshop = Workshop::open(&config.data_dir, &asked.component)?;
+    let plugin =
+        workshop.plugin(&asked.component, &mut || say_compiling(output)).map_err(unreadable)?;
+    let input = input_file(&asked.input);
+    let trial = Trial::prepare(&plugin, Input::read(&input).map_err(unreadable)?, &input)?;
     let answers = Answers::open(config, asked, trial.limits())?;
     let responses = asked.responses.iter().map(|path| HttpExchange::read(path).map_err(unreadable));
     let network = trial.network(responses.collect::<Result<_, Error>>()?);
@@ -54,11 +57,17 @@ pub(super) async fn run(
         stage: &trial.job().context.stage_key,
         answers: answers.in_words(),
         tried: &tried,
+        missing: answers.missing().or_else(|| network.as_deref().and_then(HttpScript::problem)),
         folder: asked.to.as_deref(),
         reproduce: reproduce(config, asked),
     };
     told.say(output);
     Ok(if tried.attempt.outcome.is_ok() { Exit::Done } else { Exit::Refused })
+}
+
+/// Of a fixture, that is its file.
+fn input_file(input: &Path) -> PathBuf {
+    if input.is_dir() { input.join(INPUT_FILE) } else { input.to_owned() }
 }
 
 fn warn(output: &Output, warnings: &[String]) {

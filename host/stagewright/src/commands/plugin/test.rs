@@ -7,7 +7,7 @@ use authoring::trial::Workshop;
 use control_api::dto::FaultDto;
 use serde::Serialize;
 
-use super::check::unreadable;
+use super::check::{is_no_folder, say_compiling, unreadable};
 use super::network;
 use crate::args::Test;
 use crate::config::Config;
@@ -30,8 +30,9 @@ pub(super) async fn test(config: &Config, output: &Output, asked: &Test) -> Resu
     let source = Source::of(asked)?;
     let fixtures = fixtures_of(&asked.project)?;
     let component = source.component(output)?;
-    let workshop = Workshop::open(&config.data_dir)?;
-    let plugin = workshop.plugin(&component).map_err(unreadable)?;
+    is_no_folder(&component)?;
+    let workshop = Workshop::open(&config.data_dir, &component)?;
+    let plugin = workshop.plugin(&component, &mut || say_compiling(output)).map_err(unreadable)?;
     let purpose = if asked.update { Purpose::Update } else { Purpose::Compare };
     let mut reports = Vec::with_capacity(fixtures.len());
     for fixture in &fixtures {
@@ -44,6 +45,8 @@ pub(super) async fn test(config: &Config, output: &Output, asked: &Test) -> Resu
     let count_of =
         |verdict| reports.iter().filter(|report| report.verdict == verdict).count() as u64;
     let (differing, failed) = (count_of(Verdict::Differs), count_of(Verdict::Failed));
+    let is_offered = |report: &Report| report.verdict == Verdict::Differs && report.acceptable;
+    let has_acceptable = reports.iter().any(is_offered);
     let total = render::counted(reports.len() as u64, "fixture", "fixtures");
     if output.is_json() {
         output.document(&Tested {
@@ -55,7 +58,7 @@ pub(super) async fn test(config: &Config, output: &Output, asked: &Test) -> Resu
     } else if differing + failed == 0 {
         output.line(&format!("{total} of `{}` in order", plugin.info.name));
     }
-    if differing > 0 {
+    if has_acceptable {
         output.note(&format!("to accept what comes out: {}", update_line(config, asked)));
     }
     match differing + failed {
@@ -112,11 +115,12 @@ fn show(output: &Output, report: &Report, purpose: Purpose) {
         Verdict::Failed => paint.bad("failed"),
     };
     output.line(&format!("{word} {}", clean(&report.name)));
-    for problem in &report.problems {
-        output.line(&format!("  {}", clean(problem)));
-    }
+    // Why it failed goes before what came of that.
     if let Some(failure) = &report.failure {
         show_failure(output, failure);
+    }
+    for problem in &report.problems {
+        output.line(&format!("  {}", clean(problem)));
     }
     for difference in &report.differences {
         let what = match (purpose, difference.change) {
@@ -144,7 +148,7 @@ fn show_failure(output: &Output, failure: &Failure) {
     };
     let told = format!("the stage failed: {}", render::fault(&fault));
     output.line(&render::indented(&told, "  "));
-    if !failure.log.is_empty() {
+    if !failure.log.is_empty() && !sandbox::tells_log(&failure.error_message) {
         output.line("  last lines of its log:");
         failure.log.iter().for_each(|line| output.line(&format!("    {}", clean(line))));
     }

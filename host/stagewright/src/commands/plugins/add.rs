@@ -1,5 +1,5 @@
 //! `plugins add`: checks a component and keeps it.
-use super::{render, short};
+use super::{Meaning, render, short};
 use crate::args::AddPlugin;
 use crate::client::{AddedPlugin, ComponentFile};
 use crate::error::{Error, Exit};
@@ -29,9 +29,6 @@ pub(in crate::commands) async fn add(
         short(&plugin.digest),
         render::size(plugin.size_bytes)
     ));
-    session.output.note(&match plugin.profiles.as_slice() {
-        [] => format!("name it in a profile, e.g. `plugin: {}`", plugin.name),
-        profiles => format!("new runs of {} use it", profiles.join(", ")),
-    });
+    session.output.note(&Meaning::of(&session.client, plugin).await.hint());
     Ok(Exit::Done)
 }

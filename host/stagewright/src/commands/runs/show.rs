@@ -20,8 +20,10 @@ pub(super) async fn run(session: &Session<'_>, run_id: &str) -> Result<Exit, Err
     let paint = session.output.paint();
     session.output.line(&render::pairs(&facts(session, &run), paint));
     let rows: Vec<Vec<String>> = run.stages.iter().map(stage_row).collect();
-    let head =
-        ["", "STAGE", "STATUS", "TRY", "PLUGIN", "TIME", "MODEL", "PERSON", "TOKENS", "RESULT"];
+    let head = [
+        "", "STAGE", "STATUS", "TRY", "PLUGIN", "DIGEST", "TIME", "MODEL", "PERSON", "TOKENS",
+        "RESULT",
+    ];
     session.output.line(&format!("\n{}", render::table(&head, &rows, paint)));
     if let Some(fault) = &run.summary.fault {
         let word = match run.summary.status {
@@ -107,6 +109,11 @@ fn stage_row(stage: &StageDto) -> Vec<String> {
         stage.status.as_str().to_owned(),
         if stage.attempt == 0 { String::new() } else { stage.attempt.to_string() },
         format!("{}@{}", stage.plugin.name, stage.plugin.version),
+        stage
+            .plugin
+            .digest
+            .parse()
+            .map_or_else(|_| String::new(), |digest: domain::Digest| digest.short().to_owned()),
         time_or_blank(stage.timing.work_ms),
         time_or_blank(stage.timing.model_wait_ms),
         time_or_blank(stage.timing.human_wait_ms),

@@ -12,6 +12,7 @@ use super::super::check::unreadable;
 use crate::args::RunPlugin;
 use crate::config::Config;
 use crate::error::Error;
+use crate::render;
 use crate::session::open_gateway;
 
 /// Who answers.
@@ -80,12 +81,33 @@ impl Answers {
         }
     }
 
+    /// The question that ended the attempt because no file answers it.
+    pub(super) fn missing(&self) -> Option<String> {
+        let Answers::Files { script, count } = self else { return None };
+        let ordinal = script.asked().len();
+        (ordinal > *count).then(|| {
+            format!(
+                "the stage asked question {ordinal}, and there is no answer for it: say `--answer FILE` once more, or find out why it asks again"
+            )
+        })
+    }
+
     /// What was given and not asked for.
     pub(super) fn unused(&self) -> Vec<String> {
         match self {
             Answers::Files { script, count } if script.unused_count() > 0 => {
-                let asked_count = count - script.unused_count();
-                vec![format!("the stage asked {asked_count} times, and {count} answers were given")]
+                let asked = match count - script.unused_count() {
+                    0 => "asked nothing".to_owned(),
+                    asked_count => {
+                        format!(
+                            "asked {}",
+                            render::counted(asked_count as u64, "question", "questions")
+                        )
+                    }
+                };
+                let given =
+                    render::counted(*count as u64, "answer was given", "answers were given");
+                vec![format!("the stage {asked}, and {given}")]
             }
             Answers::Files { .. } | Answers::Scripted { .. } | Answers::Provider { .. } => {
                 Vec::new()

@@ -22,6 +22,8 @@ pub(super) struct Told<'a> {
     /// Who answered.
     pub(super) answers: String,
     pub(super) tried: &'a Tried,
+    /// What the attempt was ended for: an answer or a response that no file gives.
+    pub(super) missing: Option<String>,
     /// Where the artifacts were written.
     pub(super) folder: Option<&'a Path>,
     /// The command that does the same again.
@@ -186,7 +188,11 @@ impl Told<'_> {
 
     fn say_fault(&self, output: &Output, fault: &Fault) {
         let paint = output.paint_notes();
-        let told = render::fault(&fault_dto(fault));
+        let told = match &self.missing {
+            // Its kind says that the host failed and another try may help: here it is the files, and none would.
+            Some(missing) => clean(missing),
+            None => render::fault(&fault_dto(fault)),
+        };
         output.note(&format!("{} the stage failed: {told}", paint.bad("error:")));
         if sandbox::wanted_network(&fault.message) {
             output.note(&format!("{} {}", paint.good("hint:"), network::HOW_TO_TEST));
@@ -205,7 +211,7 @@ impl Told<'_> {
             stage: self.stage.as_str(),
             answers: &self.answers,
             succeeded: attempt.outcome.is_ok(),
-            fault: attempt.outcome.as_ref().err().map(fault_dto),
+            fault: attempt.outcome.as_ref().err().map(|fault| self.fault(fault)),
             output: attempt.outcome.as_ref().ok().map(|made| self.made(made)),
             exchanges: &self.tried.exchanges,
             http_requests: &self.tried.requests,
@@ -215,6 +221,11 @@ impl Told<'_> {
             memory_bytes: attempt.consumed.memory_bytes,
             reproduce: &self.reproduce,
         }
+    }
+
+    fn fault(&self, fault: &Fault) -> FaultDto {
+        let dto = fault_dto(fault);
+        FaultDto { retryable: dto.retryable && self.missing.is_none(), ..dto }
     }
 
     fn made<'m>(&self, made: &'m StageOutput) -> OutputDocument<'m> {

@@ -1,0 +1,109 @@
+//! Copies that runs are bound to: for them alone, for as long as there are such runs, and only as they were.
+use std::collections::BTreeSet;
+use std::fs;
+
+use domain::naming::AskedPlugin;
+
+use super::uploads::{Host, mine};
+use super::*;
+
+fn copy(host: &Host, digest: &Digest) -> PathBuf {
+    host.folder.path().join("pinned").join(format!("{}.wasm", digest.hex()))
+}
+
+async fn ran(host: &Host, plugin: PinnedPlugin) -> Fault {
+    let mut job = job(&verb("fine"));
+    job.plugin = plugin;
+    let ran = host.sandbox.run(job, Ports::models(Arc::new(TestModel::default()))).await;
+    ran.outcome.unwrap_err()
+}
+
+#[tokio::test]
+async fn what_was_removed_is_found_by_no_digest_and_serves_only_the_runs_that_have_it() {
+    let host = Host::new();
+    let plugin = host.add(&mine("1.0.0")).unwrap().plugin().pin();
+    host.sandbox.pin(&plugin.digest).unwrap();
+    host.sandbox.remove(&plugin.digest).unwrap();
+    let host = host.started_again();
+    let unknown = host.found(plugin.digest.as_str()).unwrap_err();
+    assert!(matches!(unknown, PluginError::Unknown { .. }), "{unknown:?}");
+    assert_eq!(host.sandbox.list(), (Vec::new(), Vec::new()));
+    assert_eq!(host.sandbox.digests(), []);
+    let reference = PluginRef::Digest(plugin.digest.clone());
+    let refused = host.sandbox.uploaded(&reference).unwrap_err();
+    assert!(matches!(refused, UploadError::OnlyBound { .. }), "{refused:?}");
+    let said = ["nothing of `sha256:", "is in the store", "keep their copy"];
+    assert_says(&refused.to_string(), &said);
+
+    assert_eq!(host.sandbox.bound(&plugin.digest).unwrap().info.name, "mine");
+    // It is loaded, and traps as it was made to.
+    assert_eq!(ran(&host, plugin.clone()).await.kind, FaultKind::Trap);
+}
+
+#[test]
+fn what_no_copy_and_no_upload_has_is_bound_to_nothing_although_it_was_known() {
+    let host = Host::new();
+    let digest = host.add(&mine("1.0.0")).unwrap().plugin().digest.clone();
+    host.sandbox.remove(&digest).unwrap();
+    let unknown = host.sandbox.bound(&digest).unwrap_err();
+    assert!(matches!(unknown, PluginError::Unknown { .. }), "{unknown:?}");
+}
+
+#[test]
+fn a_copy_goes_when_no_run_is_bound_to_it_unless_it_is_young() {
+    let host = Host::new();
+    let mut digests: Vec<Digest> = ["1.0.0", "2.0.0"]
+        .into_iter()
+        .map(|version| host.add(&mine(version)).unwrap().plugin().digest.clone())
+        .collect();
+    digests.iter().for_each(|digest| host.sandbox.pin(digest).unwrap());
+    let foreign = copy(&host, &digests[0]).with_file_name("notes.wasm");
+    fs::write(&foreign, "mine").unwrap();
+    // Runs that begin at this moment have pinned them, and are not written down yet.
+    assert_eq!(host.sandbox.release(&BTreeSet::new()), Ok(0));
+
+    let host = host.started_again();
+    let (gone, stays) = (digests.remove(0), digests.remove(0));
+    assert_eq!(host.sandbox.release(&BTreeSet::from([stays.clone()])), Ok(1));
+    assert!(!copy(&host, &gone).exists());
+    assert!(copy(&host, &stays).exists() && foreign.exists());
+    host.sandbox.pin(&gone).unwrap();
+    assert!(copy(&host, &gone).exists(), "whoever needs it again has it again");
+    assert_eq!(host.sandbox.release(&BTreeSet::new()), Ok(1));
+}
+
+#[tokio::test]
+async fn a_copy_that_was_changed_is_told_and_whole_again_when_the_plugin_is_added_again() {
+    let host = Host::new();
+    let plugin = host.add(&mine("1.0.0")).unwrap().plugin().pin();
+    host.sandbox.pin(&plugin.digest).unwrap();
+    host.sandbox.remove(&plugin.digest).unwrap();
+    assert_eq!(host.sandbox.compare_kept(), (1, Vec::new()));
+    fs::write(copy(&host, &plugin.digest), mine("6.6.6")).unwrap();
+    let host = host.started_again();
+    let said = ["somebody has changed the file", plugin.digest.as_str(), "add that plugin again"];
+    let fault = ran(&host, plugin.clone()).await;
+    assert_eq!(fault.kind, FaultKind::PluginNotLoadable);
+    assert_says(&fault.message, &said);
+    let (_, changed) = host.sandbox.compare_kept();
+    assert_eq!(changed.len(), 1);
+    assert_says(&changed[0].to_string(), &said);
+
+    host.add(&mine("1.0.0")).unwrap();
+    assert_eq!(host.sandbox.compare_kept(), (2, Vec::new()));
+    assert_eq!(ran(&host, plugin).await.kind, FaultKind::Trap);
+}
+
+#[test]
+fn the_beginning_of_a_digest_means_the_only_plugin_that_begins_so() {
+    let host = Host::new();
+    let digest = host.add(&mine("1.0.0")).unwrap().plugin().digest.clone();
+    let meant = |text: &str| text.parse::<AskedPlugin>().unwrap().meant(&host.sandbox);
+    assert_eq!(meant(&digest.as_str()[..15]), Ok(PluginRef::Digest(digest.clone())));
+    let other = if digest.hex().starts_with('0') { "sha256:11111111" } else { "sha256:00000000" };
+    let unknown = meant(other).unwrap_err();
+    assert!(matches!(unknown, UploadError::Plugin(PluginError::Unknown { .. })), "{unknown:?}");
+    // One that was damaged can be removed by its beginning, too.
+    fs::write(host.file(&digest), "changed").unwrap();
+    assert_eq!(meant(&digest.as_str()[..15]), Ok(PluginRef::Digest(digest.clone())));
+}
