@@ -17,6 +17,7 @@ mod convert;
 pub mod dto;
 mod feed;
 mod headers;
+mod linger;
 mod openapi;
 mod path;
 mod problem;

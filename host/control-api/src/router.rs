@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 
 use crate::access::refuse_strangers;
 use crate::headers::harden;
+use crate::linger::linger;
 use crate::openapi::{self, Description, DescriptionText};
 use crate::routes::{
     approvals, calls, chat, housekeeping, llm_cache, plugins, profiles, providers, runs, system,
@@ -34,6 +35,7 @@ pub fn router(state: ApiState) -> Router {
         // Outside of the checks, so that what they refuse, and what panics, is answered in the same form.
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(harden))
+        .layer(middleware::from_fn(linger))
         .with_state(Described { state, text: DescriptionText(Arc::from(text)) })
 }
 
