@@ -85,15 +85,8 @@ fn rendered(error: &YamlError) -> String {
 /// Names what was probably meant, and all that is known.
 pub(crate) fn known_hint(asked: &str, known: &[&str]) -> String {
     let listed = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    // A third of the letters may be wrong: more than that, and a suggestion is a guess that misleads.
-    let distance_max = (asked.chars().count() / 3).max(1);
-    let closest = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(asked, name), name))
-        .filter(|(distance, _)| *distance <= distance_max)
-        .min_by_key(|(distance, _)| *distance);
-    match closest {
-        Some((_, name)) => format!("did you mean `{name}`? there are {listed}"),
+    match profile::closest(asked, known.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`? there are {listed}"),
         None => format!("there are {listed}"),
     }
 }
