@@ -191,11 +191,36 @@ fn a_folder_in_the_place_of_a_component_and_the_other_noun_are_told_with_what_is
     assert!(ran.code == 2 && ran.stderr.contains("name the `.wasm` file"), "{ran}");
     for (asked, wanted) in [
         (&["plugin", "list"][..], "`stagewright plugins list`"),
-        (&["plugin", "add", "mine/dist/plugin.wasm", "--replace"], "`add`"),
-        (&["plugins", "check", "mine/dist/plugin.wasm"], "`stagewright plugin check FILE`"),
+        (&["plugin", "add", "mine/dist/plugin.wasm", "--replace"], "`stagewright plugins add …`"),
+        (&["plugins", "check", "mine/dist/plugin.wasm"], "`stagewright plugin check …`"),
     ] {
         let ran = stagewright(&folder, asked);
         assert!(ran.code == 2 && ran.stderr.contains(wanted), "{ran}");
+    }
+    assert_snapshot!(stagewright(&folder, &["plugins", "check", "--help"]).told(&folder), @r"
+    exit 2
+    -- stdout
+    -- stderr
+    error: `plugins` are those of a host; what an author does is `plugin`
+    hint: type `stagewright plugin check …`
+    ");
+    let mistyped = stagewright(&folder, &["plugins", "tset"]);
+    assert!(mistyped.code == 2 && !mistyped.stderr.contains("'test'"), "{mistyped}");
+}
+
+#[test]
+fn completions_offer_each_noun_its_own_commands_alone() {
+    let script = stagewright(&Folder::new(), &["completions", "fish"]).stdout;
+    for (noun, commands) in [
+        ("plugins", "list show add remove push pull help"),
+        ("plugin", "new build check run test replay record help"),
+    ] {
+        let of_noun = format!("using_subcommand {noun}; and not __fish_seen_subcommand_from ");
+        let mut lines = script.lines().filter_map(|line| line.split_once(&of_noun)).peekable();
+        assert!(lines.peek().is_some(), "{script}");
+        for (_, offered) in lines {
+            assert_eq!(offered.split_once('"').map(|(words, _)| words), Some(commands));
+        }
     }
 }
 

@@ -52,6 +52,13 @@ fn tested(folder: &Folder, project: &Path) -> String {
     printed
 }
 
+/// The profile that the README of a project shows.
+fn shown_profile(project: &Path) -> String {
+    let readme = fs::read_to_string(project.join("README.md")).expect("the README");
+    let (_, after) = readme.split_once("```yaml\n").expect("a block");
+    after.split_once("```").expect("its end").0.to_owned()
+}
+
 #[cfg(unix)]
 #[test]
 fn a_new_project_is_as_open_to_others_as_what_its_author_writes() {
@@ -94,6 +101,16 @@ fn a_new_rust_plugin_builds_passes_its_test_and_is_a_plugin() {
     let shown = stagewright(&folder, &["plugins", "show", "motto", "-o", "json"]).json();
     assert_eq!(shown["version"], "0.1.0");
     assert_eq!(shown["makes"][0]["name"], "brief.md");
+
+    // In every language it has the same name and the same settings.
+    for language in ["rust", "js", "python"] {
+        let begun = ["plugin", "new", "motto", "--lang", language, "--to", language];
+        assert_eq!(stagewright(&folder, &begun).code, 0);
+        let profile = shown_profile(&folder.path().join(language).join("motto"));
+        folder.write(".stagewright/profiles/mine.yaml", profile);
+        let ran = stagewright(&folder, &["profiles", "check", ".stagewright/profiles/mine.yaml"]);
+        assert_eq!(ran.code, 0, "{language}: {ran}");
+    }
 }
 
 #[test]
@@ -179,6 +196,19 @@ fn what_is_begun_is_told_with_what_to_type_next() {
       ]
     }
     "#);
+}
+
+#[test]
+fn what_to_type_next_is_one_word_for_a_shell_where_a_path_has_a_blank() {
+    // A tool that makes something, without any other tool.
+    let folder = with_tools(&[("componentize-py", "echo made > dist/plugin.wasm")]);
+    let begun = ["plugin", "new", "voice", "--lang", "py", "--to", "Rita's plugins"];
+    let told = stagewright(&folder, &begun);
+    assert!(told.stdout.contains("\n  cd 'Rita'\\''s plugins/voice'\n"), "{told}");
+    folder.write("Rita's plugins/voice/dist/plugin.wasm", "old");
+    let told = stagewright(&folder, &["plugin", "build", "Rita's plugins/voice"]);
+    let next = "\nnext: stagewright plugin test 'Rita'\\''s plugins/voice'\n";
+    assert!(told.stdout.ends_with(next), "{told}");
 }
 
 #[test]

@@ -195,6 +195,9 @@ fn code_that_was_compiled_in_a_project_is_there_for_each_command_that_comes_next
         assert!(!compiled && ran.code == 0, "{ran}");
     }
     let own = folder.path().join("mine/.stagewright");
+    std::fs::remove_dir_all(own.join("cache/compiled")).expect("compiled code");
+    let (compiled, ran) = done(&check);
+    assert!(compiled && ran.json()["costs"]["compile_ms"].is_u64(), "it is removed: {ran}");
     assert!(own.join("cache/compiled").is_dir());
     let mode = std::fs::metadata(own).expect("it was made").permissions().mode();
     assert_eq!(mode & 0o077, 0, "it may become a data folder");
@@ -229,6 +232,11 @@ fn bad_files_are_named_with_the_place_and_no_fixtures_with_how_to_begin_one() {
     std::fs::remove_file(folder.path().join("fixtures/bees/input.yaml")).expect("the input");
     let ran = test(&folder, &[]);
     assert!(ran.stdout.contains("it has no `input.yaml`"), "{ran}");
+    folder.write("elsewhere.yaml", "request_text: bees\n");
+    let link = folder.path().join("fixtures/bees/input.yaml");
+    std::os::unix::fs::symlink("../../elsewhere.yaml", link).expect("a link");
+    let ran = test(&folder, &[]);
+    assert!(ran.stdout.contains("input.yaml: it is no plain file"), "{ran}");
 
     let ran = stagewright(&folder, &["plugin", "test", "."]);
     assert!(ran.stderr.contains("is no plugin project"), "{ran}");
@@ -330,6 +338,79 @@ fn a_trial_gets_responses_of_files_and_its_recording_replays_equal() {
 
     let ran = stagewright(&folder, &[&run[..], &["--response", "bees.json"].repeat(2)].concat());
     assert!(ran.stderr.contains("sent 1 HTTP request, and 2 responses were given"), "{ran}");
+}
+
+#[test]
+fn a_trial_that_ended_at_a_request_without_an_answer_replays_equal() {
+    let folder = fetching(BEES_URL, 1);
+    let other = response("wasps").replace("bees", "wasps");
+    folder.write("other.json", other);
+    let run = ["plugin", "run", "research.wasm", "--input", "fixtures/bees/input.yaml"];
+    let more = ["--response", "other.json", "--record", "r.json"];
+    let ran = stagewright(&folder, &[&run[..], &more].concat());
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains(&format!("1 GET {BEES_URL}: no answer")), "{ran}");
+    let ran = stagewright(&folder, &["plugin", "replay", "r.json", "--component", "research.wasm"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(ran.stdout.contains("0 questions, 1 HTTP request"), "{ran}");
+}
+
+#[test]
+fn secrets_of_urls_are_in_no_message_no_recording_and_no_fixture() {
+    let url = format!("{BEES_URL}?api_key=s3cret");
+    let folder = fetching(&url, 1);
+    let read = |name: &str| {
+        std::fs::read_to_string(folder.path().join(name)).unwrap_or_else(|_| panic!("no `{name}`"))
+    };
+    let secret = |text: &str| text.contains("s3cret");
+    let masked = response("a hive").replace(BEES_URL, &format!("{BEES_URL}?api_key=***"));
+    folder.write("fixtures/bees/response-1.json", &masked);
+    let ran = test(&folder, &["--update"]);
+    assert!(ran.code == 0 && !secret(&ran.to_string()), "{ran}");
+    let requests = "fixtures/bees/expected/http-requests.yaml";
+    assert_eq!(read(requests), format!("- method: GET\n  url: {BEES_URL}?api_key=***\n"));
+    folder.write(requests, format!("- {{ method: GET, url: \"{url}\" }}\n"));
+    assert_eq!(test(&folder, &[]).code, 0, "whoever writes the real one says the same");
+
+    folder.write("fixtures/bees/response-1.json", response("a hive"));
+    let ran = test(&folder, &[]);
+    assert!(ran.code == 1 && !secret(&ran.to_string()), "{ran}");
+    folder.write("other.json", response("a hive"));
+    let run = ["plugin", "run", "research.wasm", "--input", "fixtures/bees/input.yaml"];
+    let more = ["--response", "other.json", "--record", "r.json"];
+    let ran = stagewright(&folder, &[&run[..], &more].concat());
+    assert!(ran.code == 1 && !secret(&ran.to_string()), "{ran}");
+    let recording: serde_json::Value = serde_json::from_str(&read("r.json")).expect("JSON");
+    for told in ["exchanges", "outcome", "log"] {
+        assert!(!secret(&recording[told].to_string()), "{told}: {recording}");
+    }
+    let message = recording["outcome"]["fault"]["message"].as_str().expect("a message");
+    assert!(message.contains("bees?api_key=***"), "{message}");
+
+    let folder = rogue("settings: { verb: fine }");
+    folder.write(requests, format!("- {{ method: GET, url: \"{url}\" }}\n"));
+    let ran = test(&folder, &[]);
+    assert!(ran.stdout.contains("bees?api_key=***") && !secret(&ran.to_string()), "{ran}");
+}
+
+#[test]
+fn files_that_cannot_be_used_are_told_before_anything_is_compiled() {
+    let folder = rogue("settings: { verb: fine }");
+    folder.write("answer.json", "{}");
+    folder.write("response.json", r#"{ "method": "GET", "url": "x" }"#);
+    folder.write("input.yaml", "settings: {}\n");
+    let fixture = "fixtures/bees/input.yaml";
+    for (input, more, told) in [
+        ("input.yaml", None, "`request_text` is missing"),
+        (fixture, Some(["--answer", "answer.json"]), "it has neither `content` nor `error`"),
+        (fixture, Some(["--response", "response.json"]), "it has neither `answer` nor `error`"),
+    ] {
+        let run = ["--data-dir", "nowhere", "plugin", "run", "research.wasm", "--input", input];
+        let more = more.iter().flatten().copied();
+        let ran = stagewright(&folder, &run.into_iter().chain(more).collect::<Vec<_>>());
+        assert!(ran.code != 0 && ran.stderr.contains(told), "{ran}");
+        assert!(!ran.stderr.contains("compiling"), "{ran}");
+    }
 }
 
 #[test]

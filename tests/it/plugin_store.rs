@@ -342,20 +342,54 @@ async fn bytes_of_plugins_that_were_changed_are_found_by_the_doctor_and_told_by_
 
     std::fs::write(folder.data().join("plugins/uploaded").join(name), "tampered").expect("bytes");
     let server = Server::start(&folder);
-    let log = folder.path().join("server.log");
-    let is_told = || {
-        let log = std::fs::read_to_string(&log).expect("a log");
-        log.contains("a plugin of the store cannot be used")
-            && log.contains("has changed the bytes")
+    let is_told = |line: &str| {
+        line.contains("a plugin of the store cannot be used")
+            && line.contains("has changed the bytes")
     };
-    for looks in 0.. {
-        if is_told() {
-            break;
+    logs(&folder, 1, is_told).await;
+    drop(server);
+}
+
+/// Waits until the servers of a folder have logged so many lines of a kind, and gives them.
+async fn logs(folder: &Folder, count: usize, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
+    let path = folder.path().join("server.log");
+    for _ in 0..1_000 {
+        let log = std::fs::read_to_string(&path).expect("a log");
+        let found: Vec<String> =
+            log.lines().filter(|line| is_meant(line)).map(ToOwned::to_owned).collect();
+        if found.len() >= count {
+            return found;
         }
-        assert!(looks < 1_000, "it is told");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
+    panic!("{}", std::fs::read_to_string(&path).expect("a log"));
+}
+
+#[tokio::test]
+async fn no_first_call_waits_until_its_plugin_is_loaded() {
+    let folder = Folder::new();
+    let loaded = |line: &str| line.contains("loaded ahead of its first call");
+    let server = Server::start(&folder);
+    let plugin = add(&server.api, "", rogue()).await.ok();
+    let digest = text(&plugin, "digest").to_owned();
+    assert!(logs(&folder, 1, loaded).await[0].contains(&digest), "when it is added");
     drop(server);
+
+    write_profile(&folder, "mine", "rogue-stage", "fine", "required");
+    let server = Server::start(&folder);
+    assert!(logs(&folder, 2, loaded).await[1].contains(&digest), "when a profile means it");
+    let run = server.api.start("mine").await;
+    server.api.gate(&run).await;
+    drop(server);
+
+    std::fs::remove_file(folder.data().join("profiles/mine.yaml")).expect("the profile");
+    let server = Server::start(&folder);
+    assert!(logs(&folder, 3, loaded).await[2].contains(&digest), "when a run needs it");
+    let run = server.api.start("foundation_express").await;
+    server.api.gate(&run).await;
+    let all = logs(&folder, 6, loaded).await;
+    let later = all.iter().filter(|line| !line.contains(&digest)).count();
+    assert!(later >= 3, "when a run begins, the plugins of its later stages: {all:?}");
 }
 
 #[test]

@@ -168,9 +168,9 @@ fn a_replay_in_a_project_is_with_what_that_has_built_and_says_so() {
         let words = ": the plugin that this host keeps; it is the recorded component\n";
         assert!(ran.stdout.ends_with(words), "{ran}");
     };
-    of_host(&replay(&own));
-    folder.write("mine/dist/plugin.wasm", bytes("keywords"));
-    of_host(&replay(&own));
+    let ran = replay(&own);
+    of_host(&ran);
+    assert_eq!(ran.stderr, "", "nothing was built that could be passed over");
 
     // The same plugin in other bytes: a section that nobody reads is added.
     let changed = [bytes("research"), &[0, 2, 1, b'x']].concat();
@@ -190,6 +190,45 @@ fn a_replay_in_a_project_is_with_what_that_has_built_and_says_so() {
     folder.write("named.wasm", bytes("research"));
     let ran = stagewright(&folder, &["plugin", "replay", &own, "--component", "named.wasm"]);
     assert!(ran.stdout.ends_with(": `named.wasm`; it is the recorded component\n"), "{ran}");
+}
+
+#[test]
+fn what_a_project_built_that_is_not_the_recorded_plugin_is_passed_over_and_told() {
+    let folder = Folder::new();
+    foundation(&folder);
+    let (kept, _) = recorded(&folder, "research");
+    folder.write("stagewright-plugin.yaml", "language: rust\ncomponent: plugin.wasm\n");
+    let replay = || stagewright(&folder, &["plugin", "replay", &kept.display().to_string()]);
+    let mut plugins = plugin_bundle::PLUGINS.iter();
+    let (_, other) = plugins.find(|(name, _)| *name == "keywords").expect("it ships with it");
+    let old = b"\0asm\x01\0\0\0".as_slice(); // A module, and no component.
+    for (built, why_not) in [
+        (*other, "it is `keywords`, and recorded was `research`\n"),
+        (old, "it cannot be used: "),
+        (b"<html>", "it cannot be used: "),
+    ] {
+        folder.write("plugin.wasm", built);
+        let ran = replay();
+        assert_eq!(ran.code, 0, "{ran}");
+        let words = ": the plugin that this host keeps; it is the recorded component\n";
+        assert!(ran.stdout.ends_with(words), "{ran}");
+        let said = format!("plugin.wasm`, which the project has built, is passed over: {why_not}");
+        assert_eq!(ran.stderr.matches(&said).count(), 1, "{ran}");
+        assert!(ran.stderr.contains("hint: say with `--component FILE` which one"), "{ran}");
+    }
+    std::fs::remove_file(folder.path().join("plugin.wasm")).expect("the component");
+    assert_eq!(replay().stderr, "", "a project that has built nothing is no matter");
+}
+
+#[test]
+fn the_replay_that_is_told_next_has_its_file_as_one_word_for_a_shell() {
+    let folder = Folder::new();
+    folder.write_rogue_profile("rogue", &["{ verb: fine }"]);
+    let ran = stagewright(&folder, &["run", "rogue", "--request", "bees"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    let record = ["plugin", "record", "last", "stage-0", "--to", "of bees.json"];
+    let ran = stagewright(&folder, &record);
+    assert!(ran.stdout.contains("next: stagewright plugin replay 'of bees.json'\n"), "{ran}");
 }
 
 #[test]

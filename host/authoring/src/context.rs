@@ -98,7 +98,12 @@ impl Texts<'_> {
                         "name a file below the folder of this one, without `..`",
                     ));
                 }
-                read_text(&path.with_file_name(file))
+                let lies = path.with_file_name(file);
+                if is_linked_away(path, &lies) {
+                    let message = format!("`{file}` leads out of the folder by a link");
+                    return Err(self.problem(pointer, &message, "copy the file into the folder"));
+                }
+                read_text(&lies)
             }
             (Texts::Inside(_), None, Some(_)) => {
                 Err(self.problem(pointer, "a recording names no files", "put the text into `body`"))
@@ -119,6 +124,14 @@ impl Texts<'_> {
 pub(crate) fn is_below(path: &Path) -> bool {
     let mut parts = path.components();
     parts.clone().next().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Whether a link leads from a path below the folder of `file` to somewhere else. What is not there leads nowhere.
+fn is_linked_away(file: &Path, path: &Path) -> bool {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    let found = path.canonicalize();
+    matches!((folder, found), (Ok(folder), Ok(found)) if !found.starts_with(&folder))
 }
 
 /// The text of a file, of bounded size.

@@ -6,18 +6,21 @@ mod form;
 mod http;
 mod ports;
 mod script;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
 use domain::Digest;
 use domain::model::{Completion, FinishReason, ModelError, ModelRequest, Usage, UsageSource};
+use profile::Problem;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use form::parse_json;
 use form::{AnswerForm, ExchangeForm, RequestForm};
 pub use http::HttpExchange;
-pub(crate) use http::{requests_as_yaml, requests_rewritten};
+pub(crate) use http::{line_of, requests_as_yaml, requests_rewritten};
 pub(crate) use ports::Kept;
 pub use ports::{CallBound, Recorder, Script};
 pub use script::HttpScript;
@@ -72,17 +75,22 @@ impl Answer {
     /// Reads the file of one answer: `*.json` says it in full, any other file is its text.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be read, [`Error::Problems`] if it cannot be understood.
+    /// [`Error::Io`] if it cannot be read, [`Error::Problems`] if it cannot be understood, or answers nothing.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = read_text(path)?;
         if path.extension().is_none_or(|extension| extension != "json") {
             return Ok(Self::of_text(text));
         }
         let form: AnswerForm = parse_json(&text, path)?;
-        form.of_a_known_reason().and_then(Answer::try_from).map_err(|problem: String| {
-            let place = path.display().to_string();
-            Error::Problems(profile::Problem::of_file(place, problem).into())
-        })
+        let problem = |message: String| Problem::of_file(path.display().to_string(), message);
+        if !form.answers() {
+            let problem = problem("it has neither `content` nor `error`".to_owned());
+            let hint =
+                "write `\"content\": \"...\"`, or e.g. `\"error\": { \"kind\": \"timeout\" }`";
+            return Err(Error::Problems(problem.with_hint(hint).into()));
+        }
+        let answer = form.of_a_known_reason().and_then(Answer::try_from);
+        answer.map_err(|message: String| Error::Problems(problem(message).into()))
     }
 }
 

@@ -7,6 +7,8 @@
 //! Invariant: nothing outside of the folder of a fixture is read or written.
 mod answers;
 mod expected;
+#[cfg(test)]
+mod tests;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::sync::Arc;
 
 use domain::Fault;
 use domain::port::{Attempt, KnownPlugin};
+use profile::Problem;
 use sandbox::Sandbox;
 use serde::Serialize;
 
@@ -144,7 +147,7 @@ pub enum Change {
 /// The fixtures of a project, by name.
 ///
 /// # Errors
-/// [`Error::Io`], or [`Error::NoFixtures`] if there are none.
+/// [`Error::Io`], [`Error::NoFixtures`] if there are none, or [`Error::Problems`] if there are too many.
 pub fn fixtures_of(project: &Path) -> Result<Vec<Fixture>, Error> {
     let folder = project.join(FIXTURES_FOLDER);
     let entries = match std::fs::read_dir(&folder) {
@@ -155,12 +158,15 @@ pub fn fixtures_of(project: &Path) -> Result<Vec<Fixture>, Error> {
         Err(cause) => return Err(Error::io(&folder, cause)),
     };
     let mut fixtures = Vec::new();
-    for entry in entries.take(FIXTURE_COUNT_MAX) {
+    for entry in entries {
         let entry = entry.map_err(|cause| Error::io(&folder, cause))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let folder = entry.path();
         if folder.is_dir() && !name.starts_with('.') {
             fixtures.push(Fixture { name, folder });
+        }
+        if fixtures.len() > FIXTURE_COUNT_MAX {
+            return Err(too_many_fixtures(project));
         }
     }
     if fixtures.is_empty() {
@@ -168,6 +174,21 @@ pub fn fixtures_of(project: &Path) -> Result<Vec<Fixture>, Error> {
     }
     fixtures.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(fixtures)
+}
+
+fn too_many_fixtures(project: &Path) -> Error {
+    let folder = project.join(FIXTURES_FOLDER).display().to_string();
+    let message =
+        format!("there are more than {FIXTURE_COUNT_MAX} fixtures, and none of them was run");
+    let hint = "move some into a `fixtures` folder below another folder, and run those with `stagewright plugin test FOLDER --component FILE`";
+    Error::Problems(Problem::of_file(folder, message).with_hint(hint).into())
+}
+
+/// Nothing outside of a fixture is read or written, and a link would lead out of it.
+fn not_plain(path: &Path) -> Error {
+    let message = "it is no plain file or folder, and is left alone";
+    let problem = Problem::of_file(path.display().to_string(), message);
+    Error::Problems(problem.with_hint("remove it; a fixture has no links").into())
 }
 
 /// Runs a stage on a fixture.
@@ -215,15 +236,12 @@ async fn attempt(
     purpose: Purpose,
     failure: &mut Option<Failure>,
 ) -> Result<Result<Compared, Vec<String>>, Error> {
-    let place = fixture.folder.join(INPUT_FILE);
-    if let Err(error) = place.symlink_metadata()
-        && error.kind() == ErrorKind::NotFound
-    {
+    let Some(place) = input_of(fixture)? else {
         let problem = format!(
             "it has no `{INPUT_FILE}`, which says what the stage is told: write at least `request_text: ...` into it"
         );
         return Ok(Err(vec![problem]));
-    }
+    };
     let trial = Trial::prepare(plugin, Input::read(&place)?, &place)?;
     let missing = trial.missing_needs();
     if !missing.is_empty() {
@@ -276,6 +294,17 @@ async fn attempt(
         expected::update(&folder, &actual, &differences)?;
     }
     Ok(Ok(Compared { differences, acceptable: refused.is_none() }))
+}
+
+/// What the stage of a fixture is told, if it is there.
+fn input_of(fixture: &Fixture) -> Result<Option<PathBuf>, Error> {
+    let place = fixture.folder.join(INPUT_FILE);
+    match place.symlink_metadata() {
+        Ok(found) if found.is_file() => Ok(Some(place)),
+        Ok(_) => Err(not_plain(&place)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::io(&place, cause)),
+    }
 }
 
 /// What is wrong if a stage sends fewer HTTP requests than there are responses.

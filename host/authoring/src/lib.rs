@@ -15,6 +15,8 @@ pub mod fixtures;
 mod language;
 pub mod project;
 pub mod recording;
+#[cfg(test)]
+mod tests;
 pub mod trial;
 
 pub use error::Error;

@@ -20,8 +20,6 @@ pub use build::{Built, build, setup};
 
 /// What a project says about itself, in its folder.
 pub const PROJECT_FILE: &str = "stagewright-plugin.yaml";
-/// The folder with the fixtures of a project.
-const FIXTURES: &str = "fixtures";
 
 /// A plugin that an author works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,11 +79,6 @@ impl Project {
     /// Where its component lies once it is built.
     pub fn component(&self) -> PathBuf {
         self.folder.join(&self.component)
-    }
-
-    /// Where its fixtures lie.
-    pub fn fixtures(&self) -> PathBuf {
-        self.folder.join(FIXTURES)
     }
 }
 

@@ -9,8 +9,8 @@ mod workshop;
 use std::path::Path;
 use std::sync::Arc;
 
+use domain::Json;
 use domain::port::{Attempt, HttpPort, KnownPlugin, ModelPort, Ports, StageJob, StageRunner as _};
-use domain::{Json, Limits};
 use profile::{Problem, Problems, SettingsSchema, StageArtifacts};
 use sandbox::Sandbox;
 use serde_json::Value;
@@ -85,11 +85,6 @@ impl Trial {
         self.needs.iter().map(String::as_str).filter(|name| !has(name)).collect()
     }
 
-    /// What the stage may use up.
-    pub fn limits(&self) -> &Limits {
-        &self.job.limits
-    }
-
     /// The network of a stage that has these responses. Without any it has none, as without a grant.
     pub fn network(&self, responses: Vec<HttpExchange>) -> Option<Arc<HttpScript>> {
         let request_count_max = self.job.limits.http_request_count_max;
@@ -109,7 +104,7 @@ impl Trial {
         let bound = CallBound::new(asked, self.job.limits.model_call_count_max);
         let http = network.clone().map(|script| script as Arc<dyn HttpPort>);
         let attempt = sandbox.run(self.job.clone(), Ports { models: Arc::new(bound), http }).await;
-        let requests = network.map(|script| script.answered()).unwrap_or_default();
+        let requests = network.map(|script| script.exchanges()).unwrap_or_default();
         Tried { attempt, exchanges: recorder.exchanges(), requests }
     }
 }

@@ -24,9 +24,6 @@ pub const CHAT_BODY_BYTES_MAX: usize = 6 << 20;
 /// Largest body of a decision, in bytes: edits of several artifacts of the size that profiles usually allow (4 MiB), and
 /// what JSON adds to them.
 pub const DECISION_BODY_BYTES_MAX: usize = 16 << 20;
-/// How much of a body that is too large is read and thrown away, in bytes, so that a client that is still sending gets
-/// to read the answer instead of a broken connection.
-const DISCARDED_BYTES_MAX: usize = 8 << 20;
 /// Longest time for a body to arrive. The largest one takes half of it at 4 Mbit/s; a sender that stops halfway must not
 /// hold a connection and memory for ever.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
@@ -102,10 +99,11 @@ async fn within(
     })
 }
 
+/// Reads no more than is taken; `linger` knows what to do about a sender of more.
 async fn read(body: Body, headers: &HeaderMap, bytes_max: usize) -> Result<Bytes, Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    let announced = announced.and_then(|length| length.parse::<usize>().ok()).unwrap_or(0);
-    if announced > bytes_max + DISCARDED_BYTES_MAX {
+    let announced = announced.and_then(|length| length.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large(bytes_max));
     }
     // What is announced is not sent yet: room is taken as bytes arrive.
@@ -118,14 +116,12 @@ async fn read(body: Body, headers: &HeaderMap, bytes_max: usize) -> Result<Bytes
             Problem::invalid(vec![item])
         })?;
         read_bytes += chunk.len();
-        if read_bytes > bytes_max + DISCARDED_BYTES_MAX {
-            break;
+        if read_bytes > bytes_max {
+            return Err(too_large(bytes_max));
         }
-        if read_bytes <= bytes_max {
-            kept.push(chunk);
-        }
+        kept.push(chunk);
     }
-    if read_bytes > bytes_max { Err(too_large(bytes_max)) } else { Ok(kept.into_bytes()) }
+    Ok(kept.into_bytes())
 }
 
 /// The chunks of a body. Most bodies come in one, which is kept as it is.
@@ -241,5 +237,25 @@ mod tests {
         let reading = read(endless, &headers, BODY_BYTES_MAX);
         let problem = within(Duration::ZERO, reading).await.unwrap_err();
         assert_eq!(problem.code(), Code::RequestTimeout, "{problem}");
+    }
+
+    #[tokio::test]
+    async fn a_body_is_refused_at_its_bound_however_much_is_still_to_come() {
+        let chunk = Bytes::from_static(&[b' '; 1 << 10]);
+        let chunks = stream::repeat(chunk).take((BODY_BYTES_MAX >> 10) + 1);
+        let too_much =
+            Body::from_stream(chunks.map(Ok::<_, std::io::Error>).chain(stream::pending()));
+        let headers = HeaderMap::new();
+        let reading = read(too_much, &headers, BODY_BYTES_MAX);
+        let problem = within(Duration::ZERO, reading).await.unwrap_err();
+        assert_eq!(problem.code(), Code::BodyTooLarge, "{problem}");
+
+        // Of one that is announced as too large, nothing is read.
+        let unread = Body::from_stream(stream::pending::<std::io::Result<Bytes>>());
+        let announced = [(header::CONTENT_LENGTH, (BODY_BYTES_MAX + 1).into())];
+        let headers = announced.into_iter().collect();
+        let reading = read(unread, &headers, BODY_BYTES_MAX);
+        let problem = within(Duration::ZERO, reading).await.unwrap_err();
+        assert_eq!(problem.code(), Code::BodyTooLarge, "{problem}");
     }
 }

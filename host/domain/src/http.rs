@@ -23,7 +23,8 @@ pub struct HttpRequest {
 /// An answer, with any status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpResponse {
-    /// 100 to 599. A redirect is an answer like every other: nobody follows it for the stage.
+    /// 100 to 999: servers also send some that no standard names. A redirect is an answer like every other: nobody
+    /// follows it for the stage.
     pub status: u16,
     /// In the order of the server; names in small letters.
     pub headers: Vec<(String, Vec<u8>)>,

@@ -57,6 +57,12 @@ pub trait StageRunner: Send + Sync {
 
     /// The first question that the stage would ask. Nothing is asked.
     fn build_prompt(&self, job: StageJob) -> BoxFuture<'_, Result<ModelRequest, Fault>>;
+
+    /// Makes plugins ready ahead of their first calls, so that these do not wait. What cannot be made ready is told by the
+    /// stage that needs it.
+    fn prepare(&self, _plugins: Vec<Digest>) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// What a stage reaches beside its context.
@@ -248,7 +254,8 @@ pub trait PluginCatalog: Send + Sync {
         self.list().1
     }
 
-    /// The digests of all plugins that a person can name, each once.
+    /// The digests of all plugins that a person can name, each once: also of those that cannot be used, and of those that
+    /// only runs have any more.
     fn digests(&self) -> Vec<Digest> {
         let digests = self.list().0.into_iter().map(|plugin| plugin.digest);
         digests.collect::<BTreeSet<_>>().into_iter().collect()

@@ -1,7 +1,8 @@
 //! What keeps a data folder in order: runs that have ended are removed, runs go to other hosts and come from them, and
 //! the whole folder is copied while it is in use.
 //!
-//! Invariant: a run is removed, or taken in, by whoever holds its lock, and only while nobody carries it out.
+//! Invariants: a run is removed, or taken in, by whoever holds its lock, and only while nobody carries it out; and no copy
+//! of a plugin goes while a backup is made, so that it has those of all its runs.
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
@@ -96,8 +97,15 @@ impl Engine {
     /// # Errors
     /// [`Error::Store`]. Each run is there as a whole then, or gone.
     pub async fn prune(&self, ask: Prune) -> Result<Pruned, Error> {
-        let engine = self.clone();
-        self.apart(async move { engine.0.prune(ask).await }).await
+        let (engine, doing) = (self.clone(), ask.doing);
+        self.apart(async move {
+            let pruned = engine.0.prune(ask, PRUNED_RUN_COUNT_MAX).await?;
+            if doing == PruneDoing::Remove {
+                engine.0.release_plugins().await;
+            }
+            Ok(pruned)
+        })
+        .await
     }
 
     /// Has runs removed that may go, at once and then every day, until the host shuts down.
@@ -105,7 +113,7 @@ impl Engine {
         let inner = Arc::clone(&self.0);
         self.0.spawn(async move {
             while !inner.draining.is_cancelled() {
-                inner.prune_all(&retention).await;
+                inner.prune_all(&retention, PRUNED_RUN_COUNT_MAX).await;
                 tokio::select! {
                     () = tokio::time::sleep(PRUNE_PAUSE) => {}
                     () = inner.draining.cancelled() => {}
@@ -152,6 +160,7 @@ impl Engine {
     pub async fn backup(&self, secrets: Secrets) -> Result<File, Error> {
         let engine = self.clone();
         self.apart(async move {
+            let _copies_stay = engine.0.copies.read().await;
             let writing = engine.0.blocking(move |inner| {
                 let is_called_off = || inner.draining.is_cancelled();
                 inner.parts.store.backup(secrets, inner.parts.clock.now(), &is_called_off)
@@ -175,13 +184,14 @@ impl Engine {
 }
 
 impl Inner {
-    async fn prune(self: &Arc<Self>, ask: Prune) -> Result<Pruned, Error> {
+    /// Plans, or removes, at most so many. The plugins of removed runs are left to [`Inner::release_plugins`].
+    async fn prune(self: &Arc<Self>, ask: Prune, run_count_max: usize) -> Result<Pruned, Error> {
         let wish = PruneWish {
             now: self.parts.clock.now(),
             usual: ask.retention.usual,
             by_mode: ask.retention.by_mode,
             only_modes: ask.only_modes,
-            run_count_max: PRUNED_RUN_COUNT_MAX,
+            run_count_max,
         };
         let plan = self.parts.store.prunable(wish).await?;
         let (is_more, planned) = (plan.is_more, plan.runs);
@@ -202,12 +212,17 @@ impl Inner {
         // only at the next start.
         let removed: Vec<Result<_, Error>> = removing.buffered(REMOVED_AT_ONCE).collect().await;
         let removed = removed.into_iter().collect::<Result<Vec<_>, _>>()?;
-        self.release_plugins().await;
         Ok(Pruned { runs: removed.into_iter().flatten().collect(), is_more })
     }
 
     /// Removes the copies of plugins that no run is bound to any more. What fails is tried again by the next time.
     async fn release_plugins(self: &Arc<Self>) {
+        let Ok(_no_backup) = self.copies.try_write() else {
+            tracing::debug!(
+                "copies of plugins stay while a backup is made; the next time looks again"
+            );
+            return;
+        };
         // The runs are looked at first: a copy that one needs which begins meanwhile is too young to go.
         let released = match self.parts.store.bound_plugins().await {
             Ok(bound) => {
@@ -255,12 +270,13 @@ impl Inner {
         Ok(true)
     }
 
-    async fn prune_all(self: &Arc<Self>, retention: &Retention) {
+    /// Removes all runs that may go, so many at a time, and then what none needs any more.
+    pub(crate) async fn prune_all(self: &Arc<Self>, retention: &Retention, at_a_time: usize) {
         let (mut run_count, mut size_bytes) = (0, 0_u64);
         loop {
             let (retention, doing) = (retention.clone(), PruneDoing::Remove);
-            let pruned = match self.prune(Prune { retention, only_modes: Vec::new(), doing }).await
-            {
+            let ask = Prune { retention, only_modes: Vec::new(), doing };
+            let pruned = match self.prune(ask, at_a_time).await {
                 Ok(pruned) => pruned,
                 Err(error) => {
                     tracing::error!(%error, "runs that may go could not be removed; the next day tries again");
@@ -274,6 +290,7 @@ impl Inner {
                 break;
             }
         }
+        self.release_plugins().await;
         tracing::info!(run_count, size_bytes, "{run_count} ended runs were removed");
     }
 

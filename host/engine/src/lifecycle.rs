@@ -9,7 +9,7 @@ use domain::run::{Command, Created, Recorded, RunState, Status};
 use gateway::{Gateway, Web};
 use profile::Library;
 use store::{Beside, Store};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -51,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) timers: Timers,
     /// Sends HTTP requests of stages.
     pub(crate) web: Web,
+    /// Copies of plugins go only while nobody reads here: a backup has runs that are still bound to them.
+    pub(crate) copies: RwLock<()>,
     files: RunFiles,
     tasks: TaskTracker,
     /// Nothing new begins.
@@ -80,6 +82,7 @@ impl Engine {
             registry: Registry::default(),
             timers: Timers::default(),
             web,
+            copies: RwLock::new(()),
             files: RunFiles::new(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),

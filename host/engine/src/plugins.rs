@@ -2,13 +2,13 @@
 //!
 //! Invariant: a run that has begun has copies of its plugins, and whoever begins one at this moment finds a plugin that
 //! is there or the next best one. So nothing that comes or goes fails a run.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
 use domain::plan::PluginRef;
-use domain::port::PluginError;
+use domain::port::{PluginError, PluginSource};
 use domain::upload::{Added, Namesake, NewPlugin, UploadError, UploadedPlugin};
 use domain::{Digest, RunId};
 
@@ -55,7 +55,11 @@ impl Engine {
                 engine.0.blocking(move |inner| inner.add_plugin(component, actor, namesake));
             match adding.await {
                 Err(Error::Upload(UploadError::CalledOff)) => Err(Error::ShuttingDown),
-                added => added,
+                Ok(Added::New(plugin)) => {
+                    engine.0.prepare(vec![plugin.digest.clone()]);
+                    Ok(Added::New(plugin))
+                }
+                known => known,
             }
         })
         .await
@@ -108,6 +112,31 @@ impl Engine {
         });
     }
 
+    /// Has the plugins loaded that profiles mean or unfinished runs are bound to, beside everything else, so that no first
+    /// call waits for it. What is part of the program is left out: it loads within milliseconds when a run needs it.
+    pub fn prepare_plugins(&self) {
+        let inner = Arc::clone(&self.0);
+        self.0.spawn(async move {
+            let mut plugins = match inner.parts.store.needed_plugins().await {
+                Ok(plugins) => plugins,
+                Err(error) => {
+                    tracing::debug!(%error, "the plugins of unfinished runs are not loaded ahead");
+                    BTreeSet::new()
+                }
+            };
+            let added = inner.blocking(move |inner| {
+                plugins.extend(inner.profiles_by_plugin().into_keys());
+                let is_added = |digest: &Digest| {
+                    let plugin = inner.parts.catalog.bound(digest);
+                    plugin.is_ok_and(|plugin| plugin.source != PluginSource::Bundled)
+                };
+                plugins.into_iter().filter(is_added).collect()
+            });
+            let added = added.await;
+            inner.prepare(added);
+        });
+    }
+
     /// The modes of the profiles that mean a plugin at this moment, by its digest. Blocks.
     pub fn profiles_by_plugin(&self) -> BTreeMap<Digest, Vec<String>> {
         self.0.profiles_by_plugin()
@@ -115,6 +144,17 @@ impl Engine {
 }
 
 impl Inner {
+    /// Has plugins loaded while something else goes on. Nobody waits for it, not even the end of the engine.
+    pub(crate) fn prepare(self: &Arc<Self>, plugins: Vec<Digest>) {
+        let inner = Arc::clone(self);
+        self.spawn(async move {
+            tokio::select! {
+                () = inner.draining.cancelled() => {}
+                () = inner.parts.runner.prepare(plugins) => {}
+            }
+        });
+    }
+
     fn add_plugin(
         &self,
         mut component: File,

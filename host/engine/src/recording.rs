@@ -110,18 +110,21 @@ impl Inner {
         };
         let is_wanted = |(attempt, _): &(u32, _)| wanted.is_none_or(|wanted| wanted == *attempt);
         let (attempt, outcome) = endings().rfind(is_wanted).ok_or_else(unknown)?;
-        let run = begun(run, &events, idx, attempt);
+        let begun = begun(run, &events, idx, attempt);
+        let run = begun.ok_or_else(|| Error::UnknownRun(run.clone()))?;
         Ok(Ended { run, stage: idx, attempt, outcome })
     }
 
-    /// The run as it was when an attempt at the stage began that has been made.
+    /// The run as it was when an attempt at the stage began that has been made. [`Error::UnknownRun`] if the run was
+    /// removed since.
     pub(crate) async fn run_at(
         &self,
         run: &RunId,
         stage: StageIdx,
         attempt: u32,
     ) -> Result<Run, Error> {
-        Ok(begun(run, &self.log_of(run).await?, stage, attempt))
+        let begun = begun(run, &self.log_of(run).await?, stage, attempt);
+        begun.ok_or_else(|| Error::UnknownRun(run.clone()))
     }
 
     async fn log_of(&self, run: &RunId) -> Result<Vec<Event>, Error> {
@@ -237,15 +240,14 @@ impl Inner {
     }
 }
 
-/// The run after the events up to the beginning of this attempt.
-fn begun(run: &RunId, events: &[Event], idx: StageIdx, attempt: u32) -> Run {
+/// The run after the events up to the beginning of this attempt, which has been made. `None` if they are not there, or not
+/// all: the run is being removed.
+fn begun(run: &RunId, events: &[Event], idx: StageIdx, attempt: u32) -> Option<Run> {
     let begin = events.iter().position(|event| {
         matches!(event, Event::StageStarted { stage, attempt: begun }
             if *stage == idx && *begun == attempt)
     });
-    let begin = begin.expect("an attempt begins before it ends");
-    let run = Run::replay(run.clone(), &events[..=begin]);
-    run.expect("the log begins with the run's creation")
+    Run::replay(run.clone(), &events[..=begin?])
 }
 
 /// The attempt at this stage that an event ends, and how.

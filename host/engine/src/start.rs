@@ -85,7 +85,11 @@ impl Engine {
         let run_id = self.0.parts.clock.new_run_id();
         let plan = Arc::new(created.plan.clone());
         match self.0.create(&run_id, created, beside).await {
-            Ok(Settled { status }) => Ok(Started { run_id, status, plan, existed: Existed::New }),
+            Ok(Settled { status }) => {
+                let plugins = plan.stages.iter().map(|stage| stage.plugin.digest.clone());
+                self.0.prepare(plugins.collect());
+                Ok(Started { run_id, status, plan, existed: Existed::New })
+            }
             // Two requests with one key at the same time: the other was quicker.
             Err(Error::Store(store::Error::StartKeyTaken { run, request_digest: taken })) => {
                 let known = StartedWith { run, request_digest: taken };

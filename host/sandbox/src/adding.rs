@@ -15,8 +15,9 @@ use domain::upload::{
 };
 use tempfile::NamedTempFile;
 
-use crate::catalog::{Catalog, known, unreadable};
+use crate::catalog::{Catalog, known, plugin_files, unreadable};
 use crate::checker::Checked;
+use crate::copies::named_digest;
 use crate::files;
 use crate::text::size;
 use crate::uploads::{SpoolError, Spooled};
@@ -132,7 +133,10 @@ impl Catalog {
         let upload =
             Upload { path: path.display().to_string(), at: asked.at, by: asked.by.clone() };
         let uploaded = UploadedPlugin { plugin: plugin.pin(), upload: upload.clone() };
-        self.uploads.keep(file, &uploaded).map_err(|error| unreadable(&path, &error))?;
+        let keeping = self.uploads.keep(file, &uploaded);
+        // A clock that ticks slowly may give it the time of the file in whose place it comes.
+        self.forget_file(&path);
+        keeping.map_err(|error| unreadable(&path, &error))?;
         Ok(KnownPlugin { source: PluginSource::Uploaded(upload), ..plugin })
     }
 
@@ -166,12 +170,18 @@ impl Catalog {
         }
     }
 
-    /// All digests that a person can name: those of what can be used, and those of uploads that were damaged.
+    /// All digests that a person can name: of the program's plugins, of files, of uploads, and of the copies that runs are
+    /// bound to. Nobody is asked who it is, so that what is not fit is among them.
     pub(crate) fn digests(&self) -> Vec<Digest> {
-        let usable = self.list().0.into_iter().map(|plugin| plugin.digest);
+        let mut digests: BTreeSet<Digest> = self.bundled_digests().cloned().collect();
+        let files = plugin_files(&self.config.plugin_dir).unwrap_or_default();
+        digests.extend(files.iter().filter_map(|path| self.file_digest(path).ok()));
         let kept = self.uploads.kept();
-        let uploaded = kept.uploads.iter().map(|uploaded| uploaded.plugin.digest.clone());
-        usable.chain(uploaded).collect::<BTreeSet<_>>().into_iter().collect()
+        digests.extend(kept.uploads.iter().map(|uploaded| uploaded.plugin.digest.clone()));
+        digests.extend(kept.orphans.iter().cloned());
+        let copies = plugin_files(&self.config.pinned_dir).unwrap_or_default();
+        digests.extend(copies.iter().filter_map(|path| named_digest(path)));
+        digests.into_iter().collect()
     }
 
     fn not_uploaded(&self, reference: &PluginRef) -> UploadError {
@@ -204,9 +214,9 @@ impl Catalog {
             return Err(PluginError::Unknown { asked, known: Vec::new() }.into());
         }
         let path = self.uploads.path(digest);
-        self.uploads.remove(digest).map_err(|error| unreadable(&path, &error))?;
+        let removing = self.uploads.remove(digest);
         self.forget_file(&path);
-        Ok(())
+        Ok(removing.map_err(|error| unreadable(&path, &error))?)
     }
 }
 

@@ -13,7 +13,8 @@ use crate::component::LoadedComponent;
 use crate::convert::{context_to_guest, request_from_guest};
 use crate::fault::Culprit;
 use crate::guest::{Models, Reached, Seed, check_call_bytes};
-use crate::machine::{LoadOutcome, Machine, Slots, Visit, Visited};
+use crate::loaded::LoadOutcome;
+use crate::machine::{Machine, Slots, Visit, Visited};
 use crate::output::{check_output, stage_failure};
 
 /// Runs a stage. Everything that goes wrong is in the outcome.
@@ -139,7 +140,7 @@ async fn load(
     culprit: &Culprit,
 ) -> Result<Arc<LoadedComponent>, Fault> {
     let digest = &culprit.plugin.digest;
-    let outcome = match machine.loaded(digest) {
+    let outcome = match machine.loaded.get(digest) {
         Some(outcome) => Ok(outcome),
         None => {
             let (machine, catalog) = (Arc::clone(machine), Arc::clone(catalog));
@@ -155,6 +156,28 @@ async fn load(
         Err(error) => error.to_string(),
     };
     Err(culprit.fault(FaultKind::PluginNotLoadable, &findings))
+}
+
+/// Loads components one after the other, so that their first calls do not wait. What is wrong with one is told by the call.
+pub(crate) async fn prepare(machine: &Arc<Machine>, catalog: &Arc<Catalog>, digests: Vec<Digest>) {
+    let missing = machine.loaded.expect(digests);
+    if missing.is_empty() {
+        return;
+    }
+    let (machine, catalog) = (Arc::clone(machine), Arc::clone(catalog));
+    let loading = tokio::task::spawn_blocking(move || {
+        for digest in &missing {
+            match load_now(&machine, &catalog, digest) {
+                Ok(_) => tracing::debug!(%digest, "a plugin was loaded ahead of its first call"),
+                Err(error) => {
+                    tracing::debug!(%digest, %error, "a plugin cannot be loaded ahead of its first call");
+                }
+            }
+            machine.loaded.settle(digest);
+        }
+    });
+    // One that panicked is told by the call that wants the same.
+    loading.await.ok();
 }
 
 fn load_now(

@@ -99,6 +99,10 @@ impl Catalog {
         })
     }
 
+    pub(crate) fn bundled_digests(&self) -> impl Iterator<Item = &Digest> {
+        self.bundled().iter().map(|bundled| &bundled.digest)
+    }
+
     pub(crate) fn inspect(&self, bytes: &[u8], place: &str) -> Result<KnownPlugin, PluginError> {
         let digest = digest_of(bytes);
         let facts = self.facts.look_up(&digest, place, || Ok(Cow::Borrowed(bytes)))?;
@@ -352,6 +356,10 @@ impl Catalog {
             None => self.bytes(&digest),
         })?;
         Ok(known(&facts, digest, PluginSource::File(place)))
+    }
+
+    pub(crate) fn file_digest(&self, path: &Path) -> Result<Digest, PluginError> {
+        self.read(path).map(|read| read.digest)
     }
 
     /// The digest of a file, which is read if it has changed.

@@ -84,6 +84,8 @@ pub(crate) struct LoadedComponent {
     http_pre: Option<StagePluginPre<Guest>>,
     pub(crate) imports: Vec<String>,
     pub(crate) contract_version: String,
+    /// What it takes of the host's memory for as long as it is loaded: code, and what belongs to it.
+    pub(crate) size_bytes: u64,
 }
 
 impl LoadedComponent {
@@ -134,7 +136,16 @@ pub(crate) fn load(linker: &Linker<Guest>, bytes: &[u8]) -> Result<LoadedCompone
     // What imports another form of `wasi:http` than the host has is still good for attempts that are denied it.
     let http_pre = http::link(linker, &component, names).ok().flatten();
     let imports = imports.into_iter().map(|(name, _)| clean_line(&name, FINDING_BYTES_MAX));
-    Ok(LoadedComponent { pre, http_pre, imports: imports.collect(), contract_version })
+    // Or the first call would wait for it. Where it fails, that call tries again, and tells.
+    component.initialize_copy_on_write_image().ok();
+    let image = component.image_range();
+    Ok(LoadedComponent {
+        pre,
+        http_pre,
+        imports: imports.collect(),
+        contract_version,
+        size_bytes: (image.end.addr() - image.start.addr()) as u64,
+    })
 }
 
 /// A file that is larger than any plugin.

@@ -78,15 +78,26 @@ impl Catalog {
         self.pinned_path(digest).is_file()
     }
 
-    /// The bytes that a run is bound to. A copy that was changed says more than that nobody knows the digest.
+    /// The bytes that a run is bound to. A copy that was changed or cannot be read says more than that nobody knows the
+    /// digest.
     pub(crate) fn bound_bytes(&self, digest: &Digest) -> Result<Cow<'static, [u8]>, PluginError> {
-        let path = self.pinned_path(digest);
-        self.bytes(digest)
-            .map_err(|error| if path.exists() { changed(&path, digest) } else { error })
+        self.bytes(digest).map_err(|error| {
+            let path = self.pinned_path(digest);
+            if path.exists() { compared(&path).err().unwrap_or(error) } else { error }
+        })
     }
 
     /// Removes the copies that none of these plugins is, and says how many.
     pub(crate) fn release(&self, bound: &BTreeSet<Digest>) -> Result<u64, PluginError> {
+        self.release_old(bound, |pinned_at| pinned_at.elapsed() > UNBOUND_TIME_MAX)
+    }
+
+    /// The same, where `is_old` says whether a copy of this process was pinned long enough ago.
+    pub(crate) fn release_old(
+        &self,
+        bound: &BTreeSet<Digest>,
+        is_old: impl Fn(Instant) -> bool,
+    ) -> Result<u64, PluginError> {
         let _nothing_comes = self.sweeping.write().unwrap_or_else(PoisonError::into_inner);
         let folder = &self.config.pinned_dir;
         let paths = plugin_files(folder).map_err(|error| unreadable(folder, &error))?;
@@ -98,7 +109,7 @@ impl Catalog {
                 continue;
             };
             // What an earlier process pinned for a run that was never written down is in nobody's memory, and goes.
-            if pinned.get(&digest).is_some_and(|at| at.elapsed() < UNBOUND_TIME_MAX) {
+            if pinned.get(&digest).is_some_and(|at| !is_old(*at)) {
                 continue;
             }
             fs::remove_file(&path).map_err(|error| unreadable(&path, &error))?;

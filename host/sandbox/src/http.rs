@@ -67,6 +67,8 @@ pub(crate) struct GuestHttp {
     call_bytes_max: u64,
     /// Ends when the request before has its outcome.
     turn: Option<oneshot::Receiver<()>>,
+    /// The log says already that the guest waits for room.
+    has_told_of_room: bool,
 }
 
 /// Stops a guest from a request that is worked on apart from it.
@@ -108,7 +110,18 @@ impl GuestHttp {
         ctx.set_field_size_limit(HEADERS_BYTES_MAX);
         let halt = Halt::default();
         let (hooks, begun) = (Hooks, Vec::new());
-        Self { port, ctx, hooks, flights, begun, halt, log, call_bytes_max, turn: None }
+        Self {
+            port,
+            ctx,
+            hooks,
+            flights,
+            begun,
+            halt,
+            log,
+            call_bytes_max,
+            turn: None,
+            has_told_of_room: false,
+        }
     }
 
     pub(crate) fn has_port(&self) -> bool {
@@ -120,11 +133,21 @@ impl GuestHttp {
     }
 
     /// Waits until one more request has room. A guest that has not ended the bodies of those before waits as long as its
-    /// attempt may take.
+    /// attempt may take: its log says what it waits for, once.
     async fn has_room(&mut self) {
         poll_fn(|ctx| {
             self.begun.retain_mut(|flight| Pin::new(flight).poll(ctx).is_pending());
-            if self.begun.len() < OPEN_COUNT_MAX { Poll::Ready(()) } else { Poll::Pending }
+            if self.begun.len() < OPEN_COUNT_MAX {
+                return Poll::Ready(());
+            }
+            if !std::mem::replace(&mut self.has_told_of_room, true) {
+                let message = format!(
+                    "{OPEN_COUNT_MAX} HTTP requests are under way: the next one begins when one of them has ended, and \
+                     none ends before its body does"
+                );
+                self.log.with(|book| book.write_line(LogLevel::Info, &message, &[]));
+            }
+            Poll::Pending
         })
         .await;
     }

@@ -25,6 +25,7 @@ mod finding;
 mod guest;
 mod http;
 mod llm;
+mod loaded;
 mod log_book;
 mod machine;
 mod meter;
@@ -133,6 +134,10 @@ impl StageRunner for Sandbox {
 
     fn build_prompt(&self, job: StageJob) -> BoxFuture<'_, Result<ModelRequest, Fault>> {
         Box::pin(attempt::build_prompt(&self.machine, &self.catalog, job))
+    }
+
+    fn prepare(&self, plugins: Vec<Digest>) -> BoxFuture<'_, ()> {
+        Box::pin(attempt::prepare(&self.machine, &self.catalog, plugins))
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! Invariant: every call has a store of its own, taken from the pool behind a semaphore, and dropped with everything
 //! the guest had. Two calls share compiled code and nothing else.
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::fault::Limit;
@@ -19,15 +17,12 @@ use crate::bindings::StagePlugin;
 use crate::component::{self, LoadedComponent};
 use crate::engine::{self, EpochTicker, MEMORY_BYTES_BOUND, PREVIEW_SLOT_COUNT};
 use crate::fault::{Culprit, over_limit};
-use crate::finding::Finding;
 use crate::guest::{self, Guest, HANDLE_COUNT_MAX, Reached, Seed};
+use crate::loaded::{LoadOutcome, Loaded};
 use crate::log_book::LogBook;
 use crate::meter::CpuMeter;
 use crate::text::size;
 use crate::{Config, Error};
-
-/// Components that stay loaded. Each takes a few MiB; a profile has at most 64 stages.
-const LOADED_COUNT_MAX: usize = 128;
 
 /// Engine, linker, instances and loaded components.
 pub(crate) struct Machine {
@@ -36,23 +31,7 @@ pub(crate) struct Machine {
     ticker: EpochTicker,
     stage_slots: Semaphore,
     preview_slots: Semaphore,
-    loaded: Mutex<Loaded>,
-}
-
-/// What loading a component gave: it is a function of the bytes, so what is wrong is kept as well.
-pub(crate) type LoadOutcome = Result<Arc<LoadedComponent>, Vec<Finding>>;
-
-#[derive(Default)]
-struct Loaded {
-    shelves: HashMap<Digest, Arc<Shelf>>,
-    use_count: u64,
-}
-
-/// The place of one component. Whoever loads it holds the lock, and the others wait for the same outcome.
-#[derive(Default)]
-struct Shelf {
-    outcome: Mutex<Option<LoadOutcome>>,
-    last_use: Mutex<u64>,
+    pub(crate) loaded: Loaded,
 }
 
 /// Which instances a call may take.
@@ -107,35 +86,13 @@ impl Machine {
             ticker,
             stage_slots: Semaphore::new(config.instance_count_max as usize),
             preview_slots: Semaphore::new(PREVIEW_SLOT_COUNT as usize),
-            loaded: Mutex::default(),
+            loaded: Loaded::default(),
         })
-    }
-
-    /// The component with this digest, if it is loaded or known not to fit.
-    pub(crate) fn loaded(&self, digest: &Digest) -> Option<LoadOutcome> {
-        let shelf = self.shelf(digest);
-        // A lock that is held means that the component is being loaded: to wait for it is the blocking way's business.
-        let outcome = shelf.outcome.try_lock().ok()?;
-        outcome.clone()
     }
 
     /// Loads a component, or gives what an earlier call loaded. Blocks for as long as compiling takes.
     pub(crate) fn load(&self, digest: &Digest, bytes: &[u8]) -> LoadOutcome {
-        let shelf = self.shelf(digest);
-        let mut outcome = shelf.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        outcome.get_or_insert_with(|| component::load(&self.linker, bytes).map(Arc::new)).clone()
-    }
-
-    fn shelf(&self, digest: &Digest) -> Arc<Shelf> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.use_count += 1;
-        let now = loaded.use_count;
-        if !loaded.shelves.contains_key(digest) && loaded.shelves.len() >= LOADED_COUNT_MAX {
-            loaded.drop_least_used();
-        }
-        let shelf = Arc::clone(loaded.shelves.entry(digest.clone()).or_default());
-        *shelf.last_use.lock().unwrap_or_else(PoisonError::into_inner) = now;
-        shelf
+        self.loaded.get_or_load(digest, || component::load(&self.linker, bytes))
     }
 
     /// Makes one call into a fresh instance of a component. Dropping the future stops the guest.
@@ -216,17 +173,6 @@ impl Machine {
     }
 }
 
-impl Loaded {
-    fn drop_least_used(&mut self) {
-        let least_used = self.shelves.iter().min_by_key(|(_, shelf)| {
-            *shelf.last_use.lock().unwrap_or_else(PoisonError::into_inner)
-        });
-        if let Some(digest) = least_used.map(|(digest, _)| digest.clone()) {
-            self.shelves.remove(&digest);
-        }
-    }
-}
-
 fn too_much_memory(culprit: &Culprit, limits: &Limits) -> Fault {
     let message = format!(
         "`limits.memory_mib` in the profile grants {}, and this host has at most {} for a stage; lower it",
@@ -244,7 +190,7 @@ fn too_long(culprit: &Culprit, wall_time_max: Duration, log: &LogBook) -> Fault 
 
 #[cfg(test)]
 impl Machine {
-    pub(crate) fn ticks(&self) -> Arc<std::sync::atomic::AtomicU64> {
+    pub(crate) fn ticks(&self) -> std::sync::Arc<std::sync::atomic::AtomicU64> {
         self.ticker.ticks()
     }
 

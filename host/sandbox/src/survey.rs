@@ -37,14 +37,17 @@ pub struct StartCosts {
 const COMPONENT_HEAD: &[u8] = b"\0asm\x0d\0\x01\0";
 
 impl Sandbox {
-    /// Whether the first use of a component takes as long as compiling it: it was not examined with this cache. What is no
-    /// component is refused before anything is compiled.
+    /// Whether the first use of a component takes as long as compiling it: it was not examined with this cache, or the
+    /// cache has no compiled code. What is no component is refused before anything is compiled.
     pub fn would_compile(&self, bytes: &[u8]) -> bool {
-        let is_known = || {
-            let cache_dir = &self.catalog.config.cache_dir;
-            describe::read_record(cache_dir, &digest_of(bytes)).is_some()
+        // The compiled code of one component cannot be looked for: Wasmtime alone knows under which name it keeps it. If it
+        // was removed and that of another is there (Wasmtime itself removes what is old), this is not known.
+        let is_compiled = || {
+            let config = &self.catalog.config;
+            let is_known = describe::read_record(&config.cache_dir, &digest_of(bytes)).is_some();
+            is_known && config.has_compiled_code()
         };
-        bytes.starts_with(COMPONENT_HEAD) && !is_known()
+        bytes.starts_with(COMPONENT_HEAD) && !is_compiled()
     }
 
     /// Makes a component ready to be started, and tells how long that took: seconds for one that has to be compiled,

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the record is the last thing written and the first that goes, so that whoever has a record had a whole
 //! file. Whether the file still is what it was is for `catalog` to say: it compares bytes and digest whenever it reads.
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
+use crate::copies::named_digest;
 use crate::files::{create_private_folder, write_private_file};
 
 /// Where uploads lie, in the plugin folder. What lies below that folder's own files is nobody's but the host's.
@@ -47,6 +49,8 @@ struct Record {
 pub(crate) struct Kept {
     pub(crate) uploads: Vec<UploadedPlugin>,
     pub(crate) errors: Vec<PluginError>,
+    /// The digests of the bytes that have no record, which is told among the errors.
+    pub(crate) orphans: BTreeSet<Digest>,
 }
 
 /// An upload that is not kept yet.
@@ -98,8 +102,7 @@ impl Uploads {
 
     /// What is wrong with the bytes that have this digest, if it is that nobody knows how they came.
     pub(crate) fn without_record(&self, digest: &Digest) -> Option<PluginError> {
-        let wanted = without_record(&self.path(digest));
-        self.kept().errors.contains(&wanted).then_some(wanted)
+        self.kept().orphans.contains(digest).then(|| without_record(&self.path(digest)))
     }
 
     /// Writes what comes into a file, and says what it is. No more is in memory than one piece.
@@ -139,25 +142,30 @@ impl Uploads {
 
     /// Keeps an upload, so that it is there after any crash from now on.
     pub(crate) fn keep(&self, file: NamedTempFile, uploaded: &UploadedPlugin) -> io::Result<()> {
-        let digest = &uploaded.plugin.digest;
+        let path = self.path(&uploaded.plugin.digest);
+        let record = serde_json::to_vec(&Record::from(uploaded))?;
         let mut kept = self.lock();
         file.as_file().sync_all()?;
-        file.persist(self.path(digest))?;
-        let bytes = serde_json::to_vec(&Record::from(uploaded))?;
-        write_private_file(&self.record_path(digest), &bytes)?;
-        sync_folder(&self.folder)?;
+        // Before the first change: one that fails halfway is found as it is on the disk.
         *kept = None;
-        Ok(())
+        let had_bytes = path.exists();
+        file.persist(&path)?;
+        let written = write_private_file(&self.record_path(&uploaded.plugin.digest), &record);
+        if written.is_err() && !had_bytes {
+            // Bytes without a record are nobody's plugin, and where the disk is full they are in the way.
+            fs::remove_file(&path).ok();
+        }
+        written?;
+        sync_folder(&self.folder)
     }
 
     /// Removes an upload. The record goes first: bytes without one are nobody's plugin.
     pub(crate) fn remove(&self, digest: &Digest) -> io::Result<()> {
         let mut kept = self.lock();
+        *kept = None;
         remove_file(&self.record_path(digest))?;
         remove_file(&self.path(digest))?;
-        sync_folder(&self.folder)?;
-        *kept = None;
-        Ok(())
+        sync_folder(&self.folder)
     }
 
     /// Removes what a crash left in the middle of an upload. Only for whoever keeps other uploads out. Bytes that have lost
@@ -188,6 +196,7 @@ impl Uploads {
                     Err(detail) => kept.errors.push(damaged(&path, &detail)),
                 },
                 Some("wasm") if !path.with_extension("json").exists() => {
+                    kept.orphans.extend(named_digest(&path));
                     kept.errors.push(without_record(&path));
                 }
                 Some(_) | None => {}

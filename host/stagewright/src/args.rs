@@ -2,6 +2,7 @@
 mod gates;
 mod housekeeping;
 mod models;
+mod nouns;
 mod plugin;
 mod registry;
 mod text;
@@ -15,8 +16,9 @@ use clap_complete::Shell;
 pub(crate) use self::gates::{Approvals, ApprovalsList, Decision, Edit, Grant, Revise, Terms};
 pub(crate) use self::housekeeping::{Backup, Export, Import, Prune, Restore};
 pub(crate) use self::models::{Cache, Calls, CallsList, Providers, Secrets, Usage};
+pub(crate) use self::nouns::other_noun;
 pub(crate) use self::plugin::{
-    Build, Check, New, OtherNoun, Plugin, PluginFiles, Record, Replay, RunPlugin, Test,
+    Build, Check, New, Plugin, PluginFiles, Record, Replay, RunPlugin, Test,
 };
 pub(crate) use self::registry::{Pull, Push};
 pub(crate) use self::text::{Assignment, TextSource, edits, overrides, variables};
@@ -369,9 +371,6 @@ pub(crate) enum Plugins {
     Push(Push),
     /// Pull a plugin from an OCI registry that the configuration allows, check it, and keep it.
     Pull(Pull),
-    /// Is meant for `plugin`, which knows it.
-    #[command(name = "check", aliases = ["new", "build", "run", "test", "record", "replay"], hide = true)]
-    OfAuthor(OtherNoun),
 }
 
 #[derive(Debug, Args)]

@@ -52,7 +52,6 @@ pub(crate) async fn perform(
         }
         Command::Plugins(Plugins::Push(asked)) => plugins_oci::push(config, output, &asked).await,
         Command::Plugins(Plugins::Pull(asked)) => plugins_oci::pull(config, output, &asked).await,
-        Command::Plugins(Plugins::OfAuthor(_)) => Err(plugin::not_of_a_host()),
         Command::Plugin(Plugin::OnFiles(command)) => plugin::perform(config, output, command).await,
         command => {
             let session = Session::open(config, output, drive_on_start(&command)).await?;
@@ -117,7 +116,7 @@ async fn with_session(session: &Session<'_>, command: Command) -> Result<Exit, E
         | Command::Serve(_)
         | Command::Doctor(_)
         | Command::Plugin(_)
-        | Command::Plugins(Plugins::Push(_) | Plugins::Pull(_) | Plugins::OfAuthor(_))
+        | Command::Plugins(Plugins::Push(_) | Plugins::Pull(_))
         | Command::Secrets(_)
         | Command::CheckComponent { .. }
         | Command::Completions { .. } => {

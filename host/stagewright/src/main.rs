@@ -31,7 +31,7 @@ use clap::Parser;
 use crate::args::{Arguments, Command, Plugin, PluginFiles};
 use crate::config::{Config, Surroundings, VaultConfig};
 use crate::error::{Error, Exit};
-use crate::output::Output;
+use crate::output::{Format, Output};
 use crate::telemetry::Telemetry;
 
 /// Threads that carry out tasks, at most. Stages mostly wait for a model, and guests compute for milliseconds; each
@@ -41,11 +41,7 @@ const WORKER_THREAD_COUNT_MAX: usize = 8;
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(shown) => {
-            // Help and the version are no errors; clap knows which stream each belongs to.
-            shown.print().ok();
-            return ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(Exit::Usage as u8));
-        }
+        Err(shown) => return show(&shown),
     };
     if !writes_a_project(&arguments.command) {
         keep_files_private();
@@ -59,6 +55,18 @@ fn main() -> ExitCode {
             error.exit().into()
         }
     }
+}
+
+/// What is said in the place of doing something.
+fn show(shown: &clap::Error) -> ExitCode {
+    if let Some(error) = args::other_noun(shown) {
+        // Which form was asked for is not known: the line was not understood.
+        Output::new(Format::Text, &Surroundings::of_process()).error(&error);
+        return error.exit().into();
+    }
+    // Help and the version are no errors; clap knows which stream each belongs to.
+    shown.print().ok();
+    ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(Exit::Usage as u8))
 }
 
 /// Whatever this process creates is its user's alone, also what a library creates: the cache of compiled code is run as

@@ -126,9 +126,14 @@ pub(crate) fn command_line(config: &Config, rest: &str) -> String {
     format!("{line} {rest}")
 }
 
+/// A path as a shell takes it for one word.
 pub(crate) fn in_a_shell(path: &Path) -> String {
     let path = path.display().to_string();
-    if path.chars().all(is_plain_in_a_shell) { path } else { format!("'{path}'") }
+    if path.chars().all(is_plain_in_a_shell) {
+        return path;
+    }
+    // Between single quotation marks everything is meant as it stands, but for such a mark.
+    format!("'{}'", path.replace('\'', r"'\''"))
 }
 
 fn is_plain_in_a_shell(character: char) -> bool {

@@ -5,7 +5,8 @@
 //! at the end `manifest.json` with the digest of each. What a data folder has beside that is made again (files of runs,
 //! compiled code), or means nothing elsewhere (locks).
 //!
-//! The copy is taken before the components are read, so that no run in it names one that is missing.
+//! The copy is taken before the components are read: no run in it names one that came later. That none goes between the
+//! two is for the caller to see to, who may remove the copies of components that no run needs any more.
 mod restore;
 
 use std::fs::{self, File};
@@ -152,7 +153,8 @@ impl Writing<'_> {
         let failed = |error| Error::io(path, error);
         let mut file = match File::open(path) {
             Ok(file) => file,
-            // It was there for a moment: what a component, or a text in an editor, is written to before it has its name.
+            // It was there for a moment: what a component, or a text in an editor, is written to before it has its name. Or
+            // somebody removed it, such as an upload: the runs that are bound to it have copies of their own.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(failed(error).into()),
         };

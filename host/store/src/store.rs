@@ -31,6 +31,9 @@ use crate::{
     start_keys, variables,
 };
 
+#[cfg(test)]
+pub(crate) use plugins::LOOKUPS;
+
 /// Threads that read. Two: on two cores a third gains nothing and costs another page cache.
 const READER_COUNT: usize = 2;
 

@@ -9,6 +9,7 @@ mod housekeeping;
 mod http_requests;
 mod journal;
 mod lists;
+mod plugins;
 mod scenarios;
 pub(crate) mod scene;
 mod soundness;

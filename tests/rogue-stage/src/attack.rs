@@ -114,6 +114,7 @@ pub(crate) fn run(
         Verb::FetchAbandoned => Ok(report(&fetching::abandon(&settings.text))),
         Verb::FetchSwollen => Ok(report(&fetching::swell())),
         Verb::FetchTogether => Ok(report(&fetching::together(&settings.text, or(count, 2)))),
+        Verb::FetchUnended => Ok(report(&fetching::leave_open(&settings.text, or(count, 2)))),
         Verb::FetchText => Ok(report(&fetching_text::fetch(&settings.text)?)),
         Verb::LookUpName => Ok(report(&reaching::name(&settings.text))),
         Verb::ReadClock => Ok(report(&reaching::clocks())),

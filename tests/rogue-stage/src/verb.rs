@@ -148,6 +148,8 @@ verbs! {
     FetchRace,
     /// Begins `count` HTTP requests (2 if 0) before it looks at the first answer; `data` has what came of each.
     FetchTogether,
+    /// Begins `count` HTTP requests (2 if 0) and ends none of their bodies; `data` has how many were begun.
+    FetchUnended,
     /// Sends a request, drops its answer before it comes, and sends the same again.
     FetchAbandoned,
     /// Makes a request with a method and a host of a MiB each.

@@ -88,3 +88,31 @@ fn what_cannot_be_used_is_named_with_its_place_and_its_cure() {
     fixtures/a/input.yaml:1:15: expected string scalar ()
     ");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_leads_to_no_text_outside_of_the_folder() {
+    use std::os::unix::fs::symlink;
+
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("bees");
+    fs::create_dir(&inside).unwrap();
+    fs::write(folder.path().join("secret.md"), "outside").unwrap();
+    fs::write(inside.join("plain.md"), "inside").unwrap();
+    symlink("../secret.md", inside.join("out.md")).unwrap();
+    symlink("..", inside.join("up")).unwrap();
+    symlink("plain.md", inside.join("in.md")).unwrap();
+    let read = |file: &str| {
+        let path = inside.join("input.yaml");
+        let text = format!("request_text: bees\nskills: [{{ name: a, file: {file} }}]\n");
+        fs::write(&path, text).unwrap();
+        let input = Input::read(&path).map_err(|error| error.to_string());
+        input.map(|input| input.context.skills[0].body.clone())
+    };
+    assert_eq!(read("in.md").unwrap(), "inside");
+    for file in ["out.md", "up/secret.md"] {
+        let refused = read(file).unwrap_err();
+        let expected = format!("`/skills/0`: `{file}` leads out of the folder by a link");
+        assert!(refused.ends_with(&expected), "{refused}");
+    }
+}

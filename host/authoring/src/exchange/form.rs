@@ -203,7 +203,11 @@ pub(super) struct AnswerForm {
 
 /// Why an answer ended: a word, or a provider's own words, which a person has to mark as such.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a `finish_reason` is a word, or `{ \"other\": \"...\" }` for a provider's own words"
+)]
 enum ReasonForm {
     Word(String),
     Other { other: String },
@@ -262,6 +266,9 @@ impl TryFrom<AnswerForm> for Answer {
     type Error = String;
 
     fn try_from(form: AnswerForm) -> Result<Self, String> {
+        if let Some(idle) = form.idle_member() {
+            return Err(format!("`{idle}` belongs to an answer with `content`, and there is none"));
+        }
         let partial = form.partial;
         match (form.content, form.error) {
             (Some(_), Some(_)) => Err("it has both `content` and `error`".to_owned()),
@@ -291,6 +298,23 @@ impl TryFrom<AnswerForm> for Answer {
 }
 
 impl AnswerForm {
+    /// Whether it is one, or that there is none. In a recording a question may be open; whoever writes an answer has one.
+    pub(super) fn answers(&self) -> bool {
+        self.content.is_some() || self.error.is_some()
+    }
+
+    /// A member of an answer that has no content, which nobody would see.
+    fn idle_member(&self) -> Option<&'static str> {
+        let members = [
+            ("finish_reason", self.finish_reason.is_some()),
+            ("model", self.model.is_some()),
+            ("usage", self.usage.is_some()),
+            ("cost_nano_usd", self.cost_nano_usd.is_some()),
+        ];
+        let idle = members.into_iter().find(|(_, is_said)| *is_said && self.content.is_none());
+        idle.map(|(name, _)| name)
+    }
+
     /// An answer that a person wrote. What stands in a recording may be any provider's words; here it is a slip.
     pub(super) fn of_a_known_reason(self) -> Result<Self, String> {
         let Some(ReasonForm::Word(word)) = &self.finish_reason else { return Ok(self) };
@@ -359,6 +383,11 @@ impl TryFrom<ErrorForm> for ModelError {
         let kind = match kind {
             Some(ModelErrorKind::RateLimited { .. }) => {
                 ModelErrorKind::RateLimited { retry_after_ms: form.retry_after_ms }
+            }
+            Some(_) if form.retry_after_ms.is_some() => {
+                return Err(
+                    "`retry_after_ms` belongs to errors of the kind `rate-limited`".to_owned()
+                );
             }
             Some(other) => other,
             None => {

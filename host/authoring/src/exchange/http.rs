@@ -1,8 +1,12 @@
 //! HTTP requests of a stage and what came of each, as files say them.
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use domain::Digest;
-use domain::http::{HttpError, HttpErrorKind, HttpRequest, HttpResponse};
+use domain::http::{HttpError, HttpErrorKind, HttpRequest, HttpResponse, masked_url};
+use http::{HeaderName, HeaderValue};
 use profile::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +14,11 @@ use super::{digest_of_bytes, parse_json};
 use crate::Error;
 use crate::context::{parse_yaml, read_text, written_yaml};
 
-/// Every status that HTTP has room for.
-const STATUSES: std::ops::RangeInclusive<u16> = 100..=999;
+/// The status of an answer that ends a connection's HTTP.
+const SWITCHING_PROTOCOLS: u16 = 101;
+/// Every other status that a stage can get, those included that no standard knows and some servers send. What else begins
+/// with 1 comes before an answer, and no stage sees it.
+const STATUSES: std::ops::RangeInclusive<u16> = 200..=999;
 
 /// A request, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +28,8 @@ pub struct HttpExchange {
     pub method: String,
     /// Where it went.
     pub url: String,
-    /// Digest over the whole request. `None`, where a person wrote the file: method and URL are compared.
+    /// Digest over the whole request. `None`, where a person wrote the file: method and URL are compared, and a secret in
+    /// the URL may be masked.
     pub request_digest: Option<Digest>,
     /// What came of it; `None`: the attempt ended before.
     pub answer: Option<Result<HttpResponse, HttpError>>,
@@ -47,12 +55,21 @@ impl HttpExchange {
     pub(crate) fn is_of(&self, sent: &HttpRequest) -> bool {
         match &self.request_digest {
             Some(digest) => *digest == digest_of_bytes(&sent.digest_bytes()),
-            None => self.method == sent.method && self.url == sent.url,
+            None => {
+                let is_url = self.url == sent.url || self.url == masked_url(&sent.url);
+                self.method == sent.method && is_url
+            }
         }
     }
 }
 
+/// A request in a word, for people: secrets in its URL are masked.
+pub(crate) fn line_of(method: &str, url: &str) -> String {
+    format!("{method} {}", masked_url(url))
+}
+
 /// A request as a fixture expects it. Headers are left out: libraries add their own, and each language has other ones.
+/// Secrets in the URL are masked: the file goes into version control.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HttpRequestForm {
@@ -62,6 +79,12 @@ struct HttpRequestForm {
     body: BytesForm,
 }
 
+impl HttpRequestForm {
+    fn masked(self) -> Self {
+        Self { url: masked_url(&self.url), ..self }
+    }
+}
+
 /// Requests for people and for comparisons, as YAML.
 pub(crate) fn requests_as_yaml(requests: &[HttpRequest]) -> String {
     let form = |request: &HttpRequest| HttpRequestForm {
@@ -69,13 +92,13 @@ pub(crate) fn requests_as_yaml(requests: &[HttpRequest]) -> String {
         url: request.url.clone(),
         body: request.body.clone().into(),
     };
-    written_yaml(&requests.iter().map(form).collect::<Vec<_>>())
+    written_yaml(&requests.iter().map(form).map(HttpRequestForm::masked).collect::<Vec<_>>())
 }
 
 /// The same requests as this program writes them.
 pub(crate) fn requests_rewritten(text: &str, path: &Path) -> Result<String, Error> {
     let forms: Vec<HttpRequestForm> = parse_yaml(text, path)?;
-    Ok(written_yaml(&forms))
+    Ok(written_yaml(&forms.into_iter().map(HttpRequestForm::masked).collect::<Vec<_>>()))
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -105,12 +128,17 @@ struct ResponseForm {
 #[serde(deny_unknown_fields)]
 struct ErrorForm {
     kind: String,
+    #[serde(default)]
     message: String,
 }
 
 /// Bytes: as they are where they are text, else in hexadecimal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a body and the value of a header are a text (JSON as its text, in quotes), or `{ \"hex\": \"...\" }` for bytes that are no text"
+)]
 enum BytesForm {
     Text(String),
     Hex { hex: String },
@@ -198,16 +226,36 @@ impl TryFrom<HttpExchangeForm> for HttpExchange {
 
 impl ResponseForm {
     fn into_response(self) -> Result<HttpResponse, String> {
-        if !STATUSES.contains(&self.status) {
-            return Err(format!("`status` is no status of HTTP: {}", self.status));
+        if self.status != SWITCHING_PROTOCOLS && !STATUSES.contains(&self.status) {
+            return Err(format!(
+                "no stage gets the `status` {}: there are {SWITCHING_PROTOCOLS}, and {} to {}",
+                self.status,
+                STATUSES.start(),
+                STATUSES.end()
+            ));
         }
-        let header = |(name, value): (String, BytesForm)| Ok((name, value.try_into()?));
+        let header = |(idx, (name, value)): (usize, (String, BytesForm))| {
+            header(&name, value).map_err(|problem| format!("`/answer/headers/{idx}`: {problem}"))
+        };
         Ok(HttpResponse {
             status: self.status,
-            headers: self.headers.into_iter().map(header).collect::<Result<_, String>>()?,
+            headers: self.headers.into_iter().enumerate().map(header).collect::<Result<_, _>>()?,
             body: self.body.try_into()?,
         })
     }
+}
+
+/// A header as a server can send it. One that it cannot would fail in the stage, which has no part in it.
+fn header(name: &str, value: BytesForm) -> Result<(String, Vec<u8>), String> {
+    let shown = name.escape_debug();
+    let known = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+        format!("`{shown}` is no name of a header: it has letters, digits and `-`, and no blank")
+    })?;
+    let value: Vec<u8> = value.try_into()?;
+    HeaderValue::from_bytes(&value).map_err(|_| {
+        format!("the value of `{shown}` has a line break or another control character, which no server can send")
+    })?;
+    Ok((known.as_str().to_owned(), value))
 }
 
 impl ErrorForm {

@@ -1,4 +1,7 @@
 //! The network of a stage whose requests are answered from files. Nothing is sent.
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,6 +9,7 @@ use domain::http::{HttpError, HttpRequest, HttpResponse, masked_url};
 use domain::port::{BoxFuture, HttpAskError, HttpPort};
 use domain::{Fault, FaultKind};
 
+use super::http::line_of;
 use super::{HttpExchange, digest_of_bytes};
 
 /// Gives the responses of files to the requests that they belong to, in their order. A request that is another than the
@@ -18,15 +22,15 @@ pub struct HttpScript {
 struct HttpScriptState {
     responses: VecDeque<HttpExchange>,
     sent: Vec<HttpRequest>,
-    answered: Vec<HttpExchange>,
+    exchanges: Vec<HttpExchange>,
     problem: Option<String>,
 }
 
 impl HttpScript {
     /// Responses in the order in which they are given, for a stage that may send this many requests.
     pub fn new(responses: Vec<HttpExchange>, request_count_max: u32) -> Self {
-        let (sent, answered) = (Vec::new(), Vec::new());
-        let state = HttpScriptState { responses: responses.into(), sent, answered, problem: None };
+        let (sent, exchanges) = (Vec::new(), Vec::new());
+        let state = HttpScriptState { responses: responses.into(), sent, exchanges, problem: None };
         Self { state: Mutex::new(state), request_count_max }
     }
 
@@ -40,9 +44,10 @@ impl HttpScript {
         self.lock().sent.clone()
     }
 
-    /// The requests that had a response, as a recording has them: secrets in a URL are masked.
-    pub fn answered(&self) -> Vec<HttpExchange> {
-        self.lock().answered.clone()
+    /// The same requests with what came of them, as a recording has them: secrets in a URL are masked, and the one at
+    /// which the attempt ended has no answer.
+    pub fn exchanges(&self) -> Vec<HttpExchange> {
+        self.lock().exchanges.clone()
     }
 
     /// Responses that nobody has asked for.
@@ -70,14 +75,10 @@ impl HttpScript {
         let digest = digest_of_bytes(&request.digest_bytes());
         let (method, url) = (request.method.clone(), masked_url(&request.url));
         state.sent.push(request);
+        let answer = found.as_ref().ok().cloned();
+        state.exchanges.push(HttpExchange { method, url, request_digest: Some(digest), answer });
         match found {
-            Ok(answer) => {
-                let request_digest = Some(digest);
-                let answered =
-                    HttpExchange { method, url, request_digest, answer: Some(answer.clone()) };
-                state.answered.push(answered);
-                answer.map_err(HttpAskError::Http)
-            }
+            Ok(answer) => answer.map_err(HttpAskError::Http),
             Err(problem) => {
                 state.problem.get_or_insert_with(|| problem.clone());
                 Err(HttpAskError::Stop(Fault { kind: FaultKind::Host, message: problem }))
@@ -98,20 +99,26 @@ fn matching(
     given: Option<HttpExchange>,
     sent: &HttpRequest,
 ) -> Result<Result<HttpResponse, HttpError>, String> {
-    let line = format!("{} {}", sent.method, sent.url);
+    // What is told lands in logs and in recordings.
+    let url = masked_url(&sent.url);
+    let line = line_of(&sent.method, &url);
     let Some(given) = given else {
-        let form = serde_json::json!({ "method": sent.method, "url": sent.url });
+        let form = serde_json::json!({ "method": sent.method, "url": url });
         return Err(format!(
             "the stage sent HTTP request {ordinal}, `{line}`, and there is no response for it: write `response-{ordinal}.json` into the fixture, or name a file with `--response`; it has `method` and `url` as in `{form}`, and `answer` (`status`, `headers`, `body`) or `error`"
         ));
     };
     if !given.is_of(sent) {
-        return Err(match format!("{} {}", given.method, given.url) {
-            said if said == line => format!(
-                "HTTP request {ordinal}, `{line}`, has other headers or another body than the one that response {ordinal} has the `request_digest` of: correct the stage, or remove the digest so that method and URL alone are compared"
-            ),
-            said => format!(
+        let said = line_of(&given.method, &given.url);
+        return Err(match &given.request_digest {
+            _ if said != line => format!(
                 "the stage sent HTTP request {ordinal} as `{line}`, and response {ordinal} is for `{said}`: correct the stage, or `method` and `url` of the response"
+            ),
+            Some(_) => format!(
+                "HTTP request {ordinal}, `{line}`, has other headers, another body or another secret in its URL than the one that response {ordinal} has the `request_digest` of: correct the stage, or remove the digest so that method and URL alone are compared"
+            ),
+            None => format!(
+                "HTTP request {ordinal}, `{line}`, has another secret in its URL than response {ordinal} says: correct the stage, or write the URL as it stands here: `***` is any secret"
             ),
         });
     }

@@ -169,7 +169,7 @@ async fn recorded(second: Answer) -> Recording {
         request_digest: None,
         answer: Some(Ok(HttpResponse {
             status: 200,
-            headers: vec![("x".to_owned(), vec![0xff, 0])],
+            headers: vec![("x".to_owned(), vec![0xff, b'\t'])],
             body: b"queen".to_vec(),
         })),
     }];

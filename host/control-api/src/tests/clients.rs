@@ -1,4 +1,6 @@
 //! The API as a client meets it: records that can be read back, and a real socket.
+use std::net::SocketAddr;
+
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -79,16 +81,21 @@ async fn events_with_a_fault_can_be_read_back() {
     assert_eq!(fault.plugin_code.as_deref(), Some("no_topic"));
 }
 
-#[tokio::test]
-async fn a_client_that_sends_too_much_gets_to_read_the_answer() {
-    let host = Host::with(Stages::unhindered(), Access::loopback()).await;
+/// The API on a socket, for as long as the tasks live.
+async fn served(host: &Host) -> (SocketAddr, JoinSet<std::io::Result<()>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut tasks = JoinSet::new();
     let router = host.router.clone();
     tasks.spawn(async move { axum::serve(listener, router).await });
+    (address, tasks)
+}
 
-    let text = json!({"request_text": "a".repeat(2 << 20), "mode": "gated"}).to_string();
+#[tokio::test]
+async fn a_client_that_sends_too_much_gets_to_read_the_answer() {
+    let host = Host::with(Stages::unhindered(), Access::loopback()).await;
+    let (address, mut tasks) = served(&host).await;
+    let text = json!({"request_text": "a".repeat(12 << 20), "mode": "gated"}).to_string();
     let head = format!(
         "POST /api/v2/workflow-runs HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
@@ -101,5 +108,28 @@ async fn a_client_that_sends_too_much_gets_to_read_the_answer() {
     client.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(answer.contains("body_too_large"), "{answer}");
+    tasks.shutdown().await;
+}
+
+/// It was told to go on by whoever refuses it, because the size was not announced.
+#[tokio::test]
+async fn a_client_that_asked_first_and_sends_too_much_gets_to_read_the_answer() {
+    const GO_ON: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+    let host = Host::with(Stages::unhindered(), Access::loopback()).await;
+    let (address, mut tasks) = served(&host).await;
+    let head = format!(
+        "POST /api/v2/workflow-runs HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+    );
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut said = [0; GO_ON.len()];
+    client.read_exact(&mut said).await.unwrap();
+    assert_eq!(str::from_utf8(&said), Ok(GO_ON));
+    let body = format!("{:x}\r\n{}\r\n0\r\n\r\n", 12 << 20, " ".repeat(12 << 20));
+    client.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     tasks.shutdown().await;
 }

@@ -73,12 +73,11 @@ impl Conversation<'_> {
         if response.status() != StatusCode::OK {
             let what = reference.to_string();
             let refusal = self.refusal(response, "the question for a manifest", &what).await;
-            return Err(match (reference.wanted(), &refusal) {
-                (
-                    Wanted::Digest(_),
-                    RegistryError::NotFound { .. } | RegistryError::Status { .. },
-                ) => RegistryError::NoManifest { refusal: Box::new(refusal) },
-                _ => refusal,
+            return Err(match reference.wanted() {
+                Wanted::Digest(_) if may_be_no_manifest(&refusal) => {
+                    RegistryError::NoManifest { refusal: Box::new(refusal) }
+                }
+                Wanted::Digest(_) | Wanted::Tag(_) => refusal,
             });
         }
         let content_type = response.headers().get(CONTENT_TYPE);
@@ -126,4 +125,13 @@ impl Conversation<'_> {
         }
         self.announced(response, announced).await
     }
+}
+
+/// Whether a registry answers so where the digest names something that is no manifest: 404 if it looks among manifests,
+/// 400 or 500 if it finds the bytes and cannot read them as one. Any other status says nothing about the digest.
+fn may_be_no_manifest(refusal: &RegistryError) -> bool {
+    matches!(
+        refusal,
+        RegistryError::NotFound { .. } | RegistryError::Status { status: 400 | 500, .. }
+    )
 }

@@ -406,7 +406,7 @@ async fn where_nobody_listens_nobody_is_told_to_turn_tls_off() {
 
 #[tokio::test]
 async fn a_digest_that_names_no_manifest_is_told_which_one_is_meant() {
-    for (status, code) in [(500, "UNKNOWN"), (404, "MANIFEST_UNKNOWN")] {
+    for (status, code) in [(500, "UNKNOWN"), (404, "MANIFEST_UNKNOWN"), (400, "MANIFEST_INVALID")] {
         let fake = Fake::start(move |_, _| {
             answer(status, &[], json!({"errors": [{"code": code}]}).to_string())
         })
@@ -417,5 +417,17 @@ async fn a_digest_that_names_no_manifest_is_told_which_one_is_meant() {
         assert!(refused.hint().contains("the digest of the manifest"), "{}", refused.hint());
         let by_tag = fake.registry().pull(&fake.reference()).await.unwrap_err();
         assert!(!by_tag.hint().contains("manifest"), "{}", by_tag.hint());
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_is_busy_or_out_of_order_says_nothing_about_the_digest() {
+    for status in [429, 502, 503] {
+        let fake = Fake::start(move |_, _| answer(status, &[], String::new())).await;
+        let by_digest = fake.reference_to(&format!("@{}", digest_of(COMPONENT)));
+        let refused = fake.registry().pull(&by_digest).await.unwrap_err();
+        assert!(matches!(refused, RegistryError::Status { .. }), "{refused:?}");
+        assert!(refused.to_string().contains(&status.to_string()), "{refused}");
+        assert!(refused.hint().contains("try again later"), "{}", refused.hint());
     }
 }

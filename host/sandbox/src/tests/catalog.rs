@@ -179,7 +179,20 @@ fn a_warm_cache_compiles_nothing_and_asks_nobody() {
     let sandbox = catalog.open();
     let (plugins, errors) = sandbox.list();
     assert_eq!((plugins.len(), errors.len()), (1, 0));
-    assert!(sandbox.machine.loaded(&plugins[0].digest).is_none());
+    assert!(sandbox.machine.loaded.get(&plugins[0].digest).is_none());
+}
+
+#[tokio::test]
+async fn a_plugin_is_loaded_ahead_and_what_cannot_be_is_told_by_its_call() {
+    let catalog = TestCatalog::new();
+    let digest = catalog.open().find(&named("rogue-stage"), None).unwrap().digest;
+    let sandbox = catalog.open();
+    let unknown = crate::catalog::digest_of(b"nobody");
+    sandbox.prepare(vec![unknown.clone(), digest.clone()]).await;
+    assert!(sandbox.machine.loaded.get(&digest).is_some_and(|outcome| outcome.is_ok()));
+    assert!(sandbox.machine.loaded.get(&unknown).is_none());
+    // What failed may be tried again, and what is there is not asked for again.
+    assert_eq!(sandbox.machine.loaded.expect(vec![digest, unknown.clone()]), [unknown]);
 }
 
 #[test]
@@ -246,12 +259,12 @@ fn only_the_plugins_that_could_win_are_asked() {
     let stronger = digest(&catalog.put("b.wasm", "2.0.0"));
     let sandbox = catalog.open();
     assert_eq!(found(&sandbox, &named("rogue-stage@2.0.0")).0, "2.0.0");
-    assert!(sandbox.machine.loaded(&stronger).is_some());
-    assert!(sandbox.machine.loaded(&weaker).is_none());
+    assert!(sandbox.machine.loaded.get(&stronger).is_some());
+    assert!(sandbox.machine.loaded.get(&weaker).is_none());
     let sandbox = catalog.open();
     assert_eq!(found(&sandbox, &PluginRef::Digest(weaker.clone())).0, "1.0.0");
-    assert!(sandbox.machine.loaded(&weaker).is_some());
-    assert!(sandbox.machine.loaded(&stronger).is_none());
+    assert!(sandbox.machine.loaded.get(&weaker).is_some());
+    assert!(sandbox.machine.loaded.get(&stronger).is_none());
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Copies that runs are bound to: for them alone, for as long as there are such runs, and only as they were.
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Instant;
 
 use domain::naming::AskedPlugin;
 
 use super::uploads::{Host, mine};
 use super::*;
+use crate::catalog::digest_of;
 
 fn copy(host: &Host, digest: &Digest) -> PathBuf {
     host.folder.path().join("pinned").join(format!("{}.wasm", digest.hex()))
@@ -28,8 +30,10 @@ async fn what_was_removed_is_found_by_no_digest_and_serves_only_the_runs_that_ha
     let unknown = host.found(plugin.digest.as_str()).unwrap_err();
     assert!(matches!(unknown, PluginError::Unknown { .. }), "{unknown:?}");
     assert_eq!(host.sandbox.list(), (Vec::new(), Vec::new()));
-    assert_eq!(host.sandbox.digests(), []);
-    let reference = PluginRef::Digest(plugin.digest.clone());
+    // Its beginning means what the whole digest means.
+    let beginning: AskedPlugin = plugin.digest.as_str()[..15].parse().unwrap();
+    let reference = beginning.meant(&host.sandbox).unwrap();
+    assert_eq!(reference, PluginRef::Digest(plugin.digest.clone()));
     let refused = host.sandbox.uploaded(&reference).unwrap_err();
     assert!(matches!(refused, UploadError::OnlyBound { .. }), "{refused:?}");
     let said = ["nothing of `sha256:", "is in the store", "keep their copy"];
@@ -72,6 +76,47 @@ fn a_copy_goes_when_no_run_is_bound_to_it_unless_it_is_young() {
     assert_eq!(host.sandbox.release(&BTreeSet::new()), Ok(1));
 }
 
+#[test]
+fn a_copy_that_this_process_made_goes_once_it_is_old_and_asking_again_makes_it_young() {
+    let host = Host::new();
+    let [kept, early, again, late] = ["1.0.0", "2.0.0", "3.0.0", "4.0.0"]
+        .map(|version| host.add(&mine(version)).unwrap().plugin().digest.clone());
+    for digest in [&kept, &early, &again] {
+        host.sandbox.pin(digest).unwrap();
+    }
+    let then = Instant::now();
+    for digest in [&again, &late] {
+        host.sandbox.pin(digest).unwrap();
+    }
+    let bound = BTreeSet::from([kept.clone()]);
+    let release = || host.sandbox.catalog.release_old(&bound, |pinned_at| pinned_at <= then);
+    assert_eq!(release(), Ok(1));
+    let is_there = [&kept, &early, &again, &late].map(|digest| copy(&host, digest).exists());
+    assert_eq!(is_there, [true, false, true, true]);
+    // What has gone is not remembered as there.
+    host.sandbox.pin(&early).unwrap();
+    assert!(copy(&host, &early).exists());
+    assert_eq!(release(), Ok(0));
+}
+
+#[tokio::test]
+async fn a_copy_that_cannot_be_read_is_not_told_as_one_that_was_changed() {
+    let host = Host::new();
+    let plugin = host.add(&mine("1.0.0")).unwrap().plugin().pin();
+    host.sandbox.pin(&plugin.digest).unwrap();
+    host.sandbox.remove(&plugin.digest).unwrap();
+    let file = copy(&host, &plugin.digest);
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    let refused = host.sandbox.read(&plugin.digest).unwrap_err();
+    let PluginError::Io { place, .. } = &refused else { panic!("{refused:?}") };
+    assert_eq!(*place, file.display().to_string());
+    let fault = ran(&host, plugin).await;
+    assert_eq!(fault.kind, FaultKind::PluginNotLoadable);
+    assert_says(&fault.message, &[place]);
+    assert!(!fault.message.contains("changed"), "{}", fault.message);
+}
+
 #[tokio::test]
 async fn a_copy_that_was_changed_is_told_and_whole_again_when_the_plugin_is_added_again() {
     let host = Host::new();
@@ -106,4 +151,18 @@ fn the_beginning_of_a_digest_means_the_only_plugin_that_begins_so() {
     // One that was damaged can be removed by its beginning, too.
     fs::write(host.file(&digest), "changed").unwrap();
     assert_eq!(meant(&digest.as_str()[..15]), Ok(PluginRef::Digest(digest.clone())));
+}
+
+#[test]
+fn to_look_for_a_digest_asks_no_plugin_who_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache_dir = folder.path().join("cache");
+    let config = Config { cache_dir: cache_dir.clone(), ..config(folder.path()) };
+    fs::create_dir_all(&config.plugin_dir).unwrap();
+    fs::write(config.plugin_dir.join("mine.wasm"), mine("1.0.0")).unwrap();
+    let cold = Sandbox::open(config).unwrap();
+    let mut expected = vec![digest_of(rogue()[0].1), digest_of(&mine("1.0.0"))];
+    expected.sort();
+    assert_eq!(cold.digests(), expected);
+    assert!(!crate::files::has_file(&cache_dir), "somebody was compiled");
 }

@@ -199,6 +199,28 @@ async fn a_stage_that_waits_for_room_in_vain_ends_when_its_time_is_up() {
     assert_eq!(fault.kind, FaultKind::Limit(Limit::WallTime));
 }
 
+#[tokio::test]
+async fn a_stage_that_ends_no_body_is_told_what_it_has_waited_for() {
+    let unended = |count| {
+        let mut job = job(&settings("fetch-unended", "POST https://example.com/", count));
+        job.limits.wall_time_max = Duration::from_millis(500);
+        job
+    };
+    let http = TestHttp::answering([]);
+    let words = "16 HTTP requests are under way: the next one begins when one of them has ended";
+    let ended = attempt(unended(17), &http).await;
+    let fault = ended.outcome.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Limit(Limit::WallTime));
+    assert_says(&fault.message, &[words]);
+    let told = ended.log.lines.iter().filter(|line| line.message.contains(words));
+    assert_eq!(told.count(), 1);
+    assert!(http.sent.lock().unwrap().is_empty());
+
+    let with_room = attempt(unended(16), &http).await;
+    assert_eq!(with_room.outcome.map(|_| ()), Ok(()));
+    assert_eq!(with_room.log.lines, []);
+}
+
 /// Else the number of a request, by which a replay finds its answer, would depend on how fast the one before was.
 #[tokio::test]
 async fn a_request_whose_answer_is_dropped_goes_out_all_the_same() {

@@ -197,6 +197,19 @@ async fn a_tampered_file_is_refused_by_name_and_never_run() {
 }
 
 #[test]
+fn what_comes_in_the_place_of_a_changed_file_is_read_also_if_it_looks_as_old() {
+    let host = Host::new();
+    let digest = host.add(&mine("2.0.0")).unwrap().plugin().digest.clone();
+    fs::write(host.file(&digest), mine("6.6.6")).unwrap();
+    assert!(host.found("mine").is_err());
+    let changed_at = fs::metadata(host.file(&digest)).unwrap().modified().unwrap();
+    host.add(&mine("2.0.0")).unwrap();
+    let file = fs::File::options().write(true).open(host.file(&digest)).unwrap();
+    file.set_modified(changed_at).unwrap();
+    assert_eq!(host.found("mine").unwrap().digest, digest);
+}
+
+#[test]
 fn what_is_removed_is_gone_but_for_the_copies_of_runs() {
     let host = Host::new();
     let one = host.add(&mine("1.0.0")).unwrap().plugin().digest.clone();
@@ -240,6 +253,11 @@ fn bytes_without_a_record_are_told_and_can_be_added_again() {
         &["the record of this upload is gone", "plugins add", &file],
     );
     assert_eq!(host.found(digest.as_str()).unwrap_err(), errors[0]);
+    assert_eq!(
+        host.sandbox.digests(),
+        std::slice::from_ref(&digest),
+        "so that its beginning says it, too"
+    );
 
     // Another upload takes nothing away.
     host.add(&mine("2.0.0")).unwrap();
@@ -247,6 +265,41 @@ fn bytes_without_a_record_are_told_and_can_be_added_again() {
     host.add(&fs::read(host.file(&digest)).unwrap()).unwrap();
     assert_eq!(host.sandbox.list().1, []);
     assert_eq!(host.found("mine@3.0.0").unwrap().digest, digest);
+}
+
+#[test]
+fn an_upload_whose_record_cannot_be_written_leaves_nothing_that_was_not_there() {
+    let host = Host::new();
+    let digest = digest_of(&mine("1.0.0"));
+    let record = host.file(&digest).with_extension("json");
+    // A folder in the place of a file is in the way of everybody, of root too.
+    fs::create_dir_all(&record).unwrap();
+    let refused = host.add(&mine("1.0.0")).unwrap_err();
+    assert!(matches!(refused, UploadError::Plugin(PluginError::Io { .. })), "{refused:?}");
+    assert_eq!(host.names(), [record.file_name().unwrap().to_str().unwrap()]);
+
+    fs::write(host.file(&digest), mine("1.0.0")).unwrap();
+    assert!(host.add(&mine("1.0.0")).is_err());
+    assert_eq!(fs::read(host.file(&digest)).unwrap(), mine("1.0.0"), "it may be all that is left");
+    fs::remove_dir(&record).unwrap();
+    assert!(host.add(&mine("1.0.0")).is_ok());
+    assert_eq!(host.found("mine").unwrap().digest, digest);
+    assert_eq!(host.sandbox.list().1, []);
+}
+
+#[test]
+fn an_upload_whose_bytes_cannot_be_removed_is_no_plugin_any_more() {
+    let host = Host::new();
+    let digest = host.add(&mine("1.0.0")).unwrap().plugin().digest.clone();
+    fs::remove_file(host.file(&digest)).unwrap();
+    fs::create_dir(host.file(&digest)).unwrap();
+    let refused = host.sandbox.remove(&digest).unwrap_err();
+    assert!(matches!(refused, UploadError::Plugin(PluginError::Io { .. })), "{refused:?}");
+    assert!(host.sandbox.uploaded(&named("mine")).is_err());
+    let (plugins, errors) = host.sandbox.list();
+    assert_eq!((plugins.len(), errors.len()), (0, 1));
+    assert_says(&errors[0].to_string(), &["the record of this upload is gone"]);
+    assert_eq!(host.found(digest.as_str()).unwrap_err(), errors[0]);
 }
 
 #[test]

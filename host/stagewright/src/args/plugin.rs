@@ -27,16 +27,6 @@ pub(crate) enum PluginFiles {
     Test(Test),
     /// Do a recorded attempt again, and name the first difference.
     Replay(Replay),
-    /// Is meant for `plugins`, which knows it.
-    #[command(name = "list", aliases = ["add", "show", "remove", "push", "pull"], hide = true)]
-    OfHost(OtherNoun),
-}
-
-/// What was said after a command of the other noun.
-#[derive(Debug, Args)]
-pub(crate) struct OtherNoun {
-    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    rest: Vec<String>,
 }
 
 #[derive(Debug, Args)]

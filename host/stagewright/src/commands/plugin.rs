@@ -28,25 +28,5 @@ pub(super) async fn perform(
         PluginFiles::Run(asked) => run::run(config, output, &asked).await,
         PluginFiles::Test(asked) => test::test(config, output, &asked).await,
         PluginFiles::Replay(asked) => replay::replay(config, output, &asked).await,
-        PluginFiles::OfHost(_) => Err(not_of_an_author()),
     }
-}
-
-fn not_of_an_author() -> Error {
-    other_noun(
-        "`plugin` is what an author does; the plugins of a host are `plugins`",
-        "type `stagewright plugins list`, `show`, `add`, `remove`, `push` or `pull`",
-    )
-}
-
-/// The other way around.
-pub(super) fn not_of_a_host() -> Error {
-    other_noun(
-        "`plugins` are those of a host; what an author does is `plugin`",
-        "type `stagewright plugin check FILE`, `new`, `build`, `run`, `test`, `record` or `replay`",
-    )
-}
-
-fn other_noun(message: &str, hint: &str) -> Error {
-    Error::Usage { message: message.to_owned(), hint: Some(hint.to_owned()) }
 }

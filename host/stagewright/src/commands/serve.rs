@@ -39,6 +39,7 @@ pub(super) async fn serve(
         Ok(()) => {
             say_address(output, config, address);
             engine.tell_unusable_plugins();
+            engine.prepare_plugins();
             let retention = &config.housekeeping.retention;
             let state = ApiState::new(engine.clone(), access(config, address))
                 .with_retention(retention.clone());

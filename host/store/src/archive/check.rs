@@ -196,7 +196,7 @@ impl Check {
             *count += 1;
             // What is only checked needs no texts.
             (line.request, line.answer) = (None, None);
-            insert::http_request(scratch, &run, &line)
+            insert::http_request(scratch, &run, line)
                 .map_err(|error| at_fault(HTTP_REQUESTS, number, bytes_max, error))
         })
     }
@@ -323,7 +323,7 @@ fn expect_readable_http(line: &HttpLine) -> Result<(), String> {
     }
     let in_range = |number: i64| u32::try_from(number).is_ok();
     let numbers = [sent.tries, sent.request_bytes, sent.answer_bytes.unwrap_or(0)];
-    let is_status = sent.answer_status.is_none_or(|status| (100..=599).contains(&status));
+    let is_status = sent.answer_status.is_none_or(|status| (100..=999).contains(&status));
     if !is_status || !in_range(sent.tries) || numbers.iter().any(|number| *number < 0) {
         return Err("a number is out of its range".to_owned());
     }

@@ -1,4 +1,5 @@
 //! Keeps an archive that was checked, and runs its rows through the same statements while it is checked.
+use domain::http::masked_url;
 use domain::run::{Event, Recorded};
 use domain::{RunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -67,7 +68,7 @@ pub(crate) fn insert(
         Kind::HttpRequests => {
             let name = entry.name().to_owned();
             entry.lines(LINE_BYTES_MAX, |number, line| {
-                http_request(db, run, &parsed(&name, number, line)?)
+                http_request(db, run, parsed(&name, number, line)?)
             })
         }
         Kind::Body(digest) => {
@@ -195,12 +196,14 @@ fn insert_call(
     Ok(())
 }
 
+/// Keeps a request, its URL as it would be kept here: the archive may come from an older host.
 pub(super) fn http_request(
     db: &Connection,
     run: &RunId,
-    line: &HttpLine,
+    mut line: HttpLine,
 ) -> Result<(), ArchiveError> {
-    Ok(insert_http_request(db, run, line)?)
+    line.sent.url = masked_url(&line.sent.url);
+    Ok(insert_http_request(db, run, &line)?)
 }
 
 fn insert_http_request(db: &Connection, run: &RunId, line: &HttpLine) -> Result<(), Error> {

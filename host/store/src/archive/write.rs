@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use domain::http::masked_url;
 use domain::port::PluginCatalog;
 use domain::run::{Event, Run, Status};
 use domain::{Digest, RunId, Timestamp};
@@ -151,8 +152,11 @@ fn http_requests(
     let mut statement = db.prepare(ALL_HTTP_REQUESTS).map_err(Error::from)?;
     let mut rows = statement.query([run.as_str()]).map_err(Error::from)?;
     while let Some(row) = rows.next().map_err(Error::from)? {
+        let mut sent = HttpColumns::read(row).map_err(Error::from)?;
+        // A row that an older host wrote has it as it was sent.
+        sent.url = masked_url(&sent.url);
         lines.add(&HttpLine {
-            sent: HttpColumns::read(row).map_err(Error::from)?,
+            sent,
             request: row.get("request").map_err(Error::from)?,
             answer: row.get("answer").map_err(Error::from)?,
         })?;

@@ -1,5 +1,5 @@
 //! Looks requests up.
-use domain::http::{HttpError, HttpErrorKind, HttpResponse};
+use domain::http::{HttpError, HttpErrorKind, HttpResponse, masked_url};
 use domain::{Digest, RunId, StageKey, Timestamp};
 use rusqlite::{Connection, Row, params};
 
@@ -172,7 +172,8 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<HttpRequestRow> {
         },
         status: word(row, "status", HttpRequestStatus::from_word)?,
         method: row.get("method")?,
-        url: row.get("url")?,
+        // Once more: rows that an older host wrote have it as it was sent.
+        url: masked_url(&row.get::<_, String>("url")?),
         request_bytes: row.get("request_bytes")?,
         tries: row.get("tries")?,
         started_at: time(row, "started_at")?,

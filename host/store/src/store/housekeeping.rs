@@ -86,8 +86,8 @@ impl Store {
         self.inner.writer.perform(work).await
     }
 
-    /// A copy of the data folder as one file, at its beginning; others go on meanwhile. Blocks, and fails soon after it is
-    /// called off.
+    /// A copy of the data folder as one file, at its beginning; others go on meanwhile, but for the removal of components
+    /// that no run is bound to any more: a run of the copy may be. Blocks, and fails soon after it is called off.
     pub fn backup(
         &self,
         secrets: Secrets,

@@ -2,8 +2,10 @@
 use domain::RunId;
 use domain::http::{HttpError, HttpErrorKind, HttpRequest, HttpResponse};
 
-use super::housekeeping::{changed, exported, replaced};
+use super::housekeeping::{changed, count, exported, replaced};
 use super::scene::{self, Scene, at, digest, key, run_id};
+use crate::archive::Entries;
+use crate::archive::pack::Entry;
 use crate::{
     Depth, HttpJournaled, HttpRequestAnswered, HttpRequestKey, HttpRequestRow, HttpRequestStarted,
     Page, Removal, Store, Texts, check_archive,
@@ -151,22 +153,69 @@ async fn an_archive_has_the_requests_and_a_removed_run_has_none() {
     other.import_run(checked, Vec::new(), at(6_000)).await.unwrap();
     assert_eq!(listed(&other).await, listed(&scene.store).await);
     assert_eq!(journaled(&other).await, journaled(&scene.store).await);
+    let with = |from, to| {
+        changed(&scene, &archive, |name, bytes| {
+            let is_it = name == "http-requests.jsonl";
+            Some((name.to_owned(), if is_it { replaced(bytes, from, to) } else { bytes }))
+        })
+    };
+    let odd = with(r#""answer_status":200"#, r#""answer_status":999"#);
+    check_archive(odd).expect("a status that no standard names");
     for (from, to) in [
         (r#""status":"answered""#, r#""status":"lost""#),
         (r#""answer_status":200"#, r#""answer_status":null"#),
+        (r#""answer_status":200"#, r#""answer_status":1000"#),
         (r#""error_code":"http_denied""#, r#""error_code":"http_tired""#),
         (r#""tries":1"#, r#""tries":-1"#),
     ] {
-        let file = changed(&scene, &archive, |name, bytes| {
-            let is_it = name == "http-requests.jsonl";
-            Some((name.to_owned(), if is_it { replaced(bytes, from, to) } else { bytes }))
-        });
-        let said = check_archive(file).map(drop).unwrap_err().to_string();
+        let said = check_archive(with(from, to)).map(drop).unwrap_err().to_string();
         assert!(said.contains("`http-requests.jsonl`"), "{to}: {said}");
     }
     assert_eq!(scene.store.remove_run(&run_id(1), at(7_000)).await.unwrap(), Removal::Gone);
     assert_eq!(listed(&scene.store).await, []);
     assert_eq!(scene.store.check(Depth::Deep).await.unwrap(), []);
+}
+
+/// The URL as a host wrote it that did not mask it.
+const OPEN_URL: &str = "https://api.example.com/bees?page=2&secret=s3cret";
+
+fn all_text(file: &std::fs::File) -> String {
+    let mut text = String::new();
+    let append = |entry: &mut Entry<'_>| {
+        text.push_str(&String::from_utf8_lossy(&entry.bytes(u64::MAX)?));
+        Ok(())
+    };
+    Entries::of(file).unwrap().each(append).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn a_url_that_an_older_host_kept_whole_is_neither_shown_nor_handed_on() {
+    let mut scene = three_sent(Texts::Whole).await;
+    scene.give(scene::cancel()).await;
+    let open = |db: &rusqlite::Connection| {
+        let count = db.execute("UPDATE http_requests SET url = ?1", [OPEN_URL]).unwrap();
+        assert_eq!(count, 3);
+    };
+    scene.store.tamper(open).await.unwrap();
+    assert!(!lines(&scene.store).await.contains("s3cret"));
+    assert!(journaled(&scene.store).await.iter().all(|request| !request.url.contains("s3cret")));
+    let archive = exported(&scene);
+    assert!(!all_text(&archive).contains("s3cret"));
+
+    let older = changed(&scene, &archive, |name, bytes| {
+        let is_it = name == "http-requests.jsonl";
+        let bytes = if is_it { replaced(bytes, "secret=***", "secret=s3cret") } else { bytes };
+        Some((name.to_owned(), bytes))
+    });
+    assert!(all_text(&older).contains(OPEN_URL));
+    let folder = tempfile::tempdir().unwrap();
+    let other = Store::open(folder.path()).unwrap();
+    let checked = check_archive(older).unwrap();
+    other.import_run(checked, Vec::new(), at(6_000)).await.unwrap();
+    assert_eq!(listed(&other).await, listed(&scene.store).await);
+    let kept = "SELECT COUNT(*) FROM http_requests WHERE url LIKE '%secret=***'";
+    assert_eq!(count(&other, kept).await, 3);
 }
 
 #[tokio::test]

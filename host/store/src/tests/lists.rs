@@ -4,7 +4,7 @@ use domain::run::{Event, Status};
 
 use super::scene::{Scene, at, created, creation, creation_of, plan, run_id};
 use crate::{Append, ApprovalFilter, ApprovalStatus, Error, Page, RunFilter, Store};
-use crate::{approvals, attempts, calls, events, http_requests, run_files, runs};
+use crate::{approvals, attempts, calls, events, http_requests, run_files, runs, store};
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -149,6 +149,19 @@ async fn a_call_is_found_by_a_key_however_many_there_are() {
         for scan in ["SCAN llm_calls", "SCAN c", "SCAN usage_days", "SCAN a", "SCAN runs"] {
             assert!(!plan.contains(scan), "{sql}:\n{plan}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_plugins_of_runs_are_found_by_their_first_events_alone() {
+    let (_folder, store) = store();
+    for sql in store::LOOKUPS {
+        let plan = store.look(move |db| Ok(explain(db, sql))).await.unwrap();
+        let by_key = "SEARCH e USING INDEX events_by_run (run_id=? AND version=?)";
+        assert!(plan.contains(by_key) && !plan.contains("SCAN e"), "{sql}:\n{plan}");
+        // Those that have not ended are few.
+        let by_status = "SEARCH r USING COVERING INDEX runs_by_status (status=?)";
+        assert_eq!(plan.contains(by_status), sql.contains("r.status"), "{sql}:\n{plan}");
     }
 }
 

@@ -150,18 +150,23 @@ fn name(said: &str, spot: Spot) -> Result<Name, StageError> {
         "previous" if rest.is_empty() => Some(Name::Previous),
         "variable" => named().map(Name::Variable),
         "skill" => named().map(Name::Skill),
-        "artifact" => named().map(|name| match name.split_once('/') {
-            Some((stage, file)) => {
-                Name::Artifact { stage: Some(stage.to_owned()), file: file.to_owned() }
-            }
-            None => Name::Artifact { stage: None, file: name },
-        }),
+        "artifact" => named().and_then(artifact),
         _ => None,
     };
     found.ok_or_else(|| {
         let shown = text::one_line(said, SHOWN_BYTES_MAX);
         broken(spot, format!("`{shown}` names nothing: there are {KNOWN}"))
     })
+}
+
+/// `FILE` or `STAGE/FILE`.
+fn artifact(name: String) -> Option<Name> {
+    let Some((stage, file)) = name.split_once('/') else {
+        return Some(Name::Artifact { stage: None, file: name });
+    };
+    let (stage, file) = (stage.trim(), file.trim());
+    let is_whole = !stage.is_empty() && !file.is_empty();
+    is_whole.then(|| Name::Artifact { stage: Some(stage.to_owned()), file: file.to_owned() })
 }
 
 fn broken(spot: Spot, message: impl AsRef<str>) -> StageError {

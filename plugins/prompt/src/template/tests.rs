@@ -97,6 +97,13 @@ fn what_is_broken_is_named_with_its_place() {
         "template_broken",
         &format!("`prompt`, line 1, column 1: `variable.` names nothing: {known}"),
     );
+    for half in ["artifact.pm/", "artifact./brief.md"] {
+        refused(
+            &format!("{{{{{half}}}}}"),
+            "template_broken",
+            &format!("`prompt`, line 1, column 1: `{half}` names nothing: {known}"),
+        );
+    }
     refused(
         "{{request\n}}",
         "template_broken",

@@ -24,6 +24,12 @@ pub(super) fn together(text: &str, count: u64) -> Value {
     wire::together(method, url, count)
 }
 
+/// Begins so many requests and ends none of their bodies.
+pub(super) fn leave_open(text: &str, count: u64) -> Value {
+    let (method, url) = method_and_url(text);
+    wire::leave_open(method, url, count)
+}
+
 /// Sends a request of which it drops the answer at once, and then the same one more time.
 pub(super) fn abandon(text: &str) -> Value {
     let (method, url) = method_and_url(text);
@@ -81,6 +87,14 @@ mod wire {
         ended.collect()
     }
 
+    pub(super) fn leave_open(method: &str, url: &str, count: u64) -> Value {
+        let begun: Result<Vec<_>, _> = (0..count).map(|_| begin_unended(method, url)).collect();
+        match begun {
+            Ok(begun) => json!(begun.len()),
+            Err(error) => told(Err(error)),
+        }
+    }
+
     pub(super) fn abandon(method: &str, url: &str) -> Value {
         drop(begin(method, url));
         fetch(method, url)
@@ -95,28 +109,8 @@ mod wire {
     }
 
     fn begin(method: &str, url: &str) -> Result<FutureIncomingResponse, ErrorCode> {
-        let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
-        let path_at = rest.find('/').unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(path_at);
-        let headers = [("x-rogue".to_owned(), b"yes".to_vec())];
-        let request = OutgoingRequest::new(Fields::from_list(&headers).expect("a header"));
-        let method = match method {
-            "GET" => Method::Get,
-            "POST" => Method::Post,
-            other => Method::Other(other.to_owned()),
-        };
-        let has_body = matches!(method, Method::Post);
-        let scheme = if scheme == "http" { Scheme::Http } else { Scheme::Https };
-        let is_set = request.set_method(&method).is_ok()
-            && request.set_scheme(Some(&scheme)).is_ok()
-            && request.set_authority(Some(authority)).is_ok()
-            && request.set_path_with_query(Some(path)).is_ok();
-        if !is_set {
-            return Err(ErrorCode::HttpRequestUriInvalid);
-        }
-        let body = request.body().expect("it is taken once");
-        let future = handle(request, None)?;
-        if has_body {
+        let (future, body) = begin_unended(method, url)?;
+        if method == "POST" {
             let stream = body.write().expect("it is taken once");
             let whole: Vec<u8> = BODY.iter().copied().cycle().take(BODY_BYTES).collect();
             for chunk in whole.chunks(CHUNK_BYTES) {
@@ -127,6 +121,32 @@ mod wire {
         }
         OutgoingBody::finish(body, None)?;
         Ok(future)
+    }
+
+    fn begin_unended(
+        method: &str,
+        url: &str,
+    ) -> Result<(FutureIncomingResponse, OutgoingBody), ErrorCode> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+        let path_at = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(path_at);
+        let headers = [("x-rogue".to_owned(), b"yes".to_vec())];
+        let request = OutgoingRequest::new(Fields::from_list(&headers).expect("a header"));
+        let method = match method {
+            "GET" => Method::Get,
+            "POST" => Method::Post,
+            other => Method::Other(other.to_owned()),
+        };
+        let scheme = if scheme == "http" { Scheme::Http } else { Scheme::Https };
+        let is_set = request.set_method(&method).is_ok()
+            && request.set_scheme(Some(&scheme)).is_ok()
+            && request.set_authority(Some(authority)).is_ok()
+            && request.set_path_with_query(Some(path)).is_ok();
+        if !is_set {
+            return Err(ErrorCode::HttpRequestUriInvalid);
+        }
+        let body = request.body().expect("it is taken once");
+        Ok((handle(request, None)?, body))
     }
 
     fn taken(future: &FutureIncomingResponse) -> Result<IncomingResponse, ErrorCode> {
@@ -181,5 +201,9 @@ mod wire {
 
     pub(super) fn together(method: &str, url: &str, _: u64) -> Value {
         json!([fetch(method, url)])
+    }
+
+    pub(super) fn leave_open(method: &str, url: &str, _: u64) -> Value {
+        fetch(method, url)
     }
 }

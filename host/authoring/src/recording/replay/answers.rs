@@ -2,14 +2,14 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use domain::http::{HttpError, HttpRequest, HttpResponse, masked_url};
+use domain::http::{HttpError, HttpRequest, HttpResponse};
 use domain::model::{Completion, ModelRequest};
 use domain::port::{AnswerStream, AskError, BoxFuture, HttpAskError, HttpPort, ModelPort};
 use domain::{Fault, FaultKind};
 
 use super::{Divergence, Part};
 use crate::difference::unified;
-use crate::exchange::{Exchange, HttpExchange, Kept, digest_of, questions_as_yaml};
+use crate::exchange::{Exchange, HttpExchange, Kept, digest_of, line_of, questions_as_yaml};
 use crate::recording::Recording;
 
 /// Gives recorded answers to the questions that they belong to.
@@ -86,7 +86,7 @@ impl AnswersState {
         Some(Divergence {
             part: Part::Request(self.sent_count + 1),
             message: "it was sent when it was recorded, and is not sent in the replay".to_owned(),
-            diff: unified(("recorded", &line_of(&missing.method, &missing.url)), ("replayed", "")),
+            diff: unified(("recorded", &text_of(missing)), ("replayed", "")),
         })
     }
 }
@@ -98,11 +98,6 @@ fn stopped() -> Fault {
 
 fn diverged() -> AskError {
     AskError::Stop(stopped())
-}
-
-fn line_of(method: &str, url: &str) -> String {
-    // A recording has no secrets in its URLs.
-    format!("{method} {}\n", masked_url(url))
 }
 
 impl HttpPort for Answers {
@@ -136,13 +131,17 @@ impl Answers {
     }
 }
 
+fn text_of(recorded: &HttpExchange) -> String {
+    format!("{}\n", line_of(&recorded.method, &recorded.url))
+}
+
 fn request_differing(
     ordinal: usize,
     recorded: Option<&HttpExchange>,
     sent: &HttpRequest,
 ) -> Option<Divergence> {
     let part = Part::Request(ordinal);
-    let after = line_of(&sent.method, &sent.url);
+    let after = format!("{}\n", line_of(&sent.method, &sent.url));
     let Some(recorded) = recorded else {
         return Some(Divergence {
             part,
@@ -150,7 +149,7 @@ fn request_differing(
             diff: unified(("recorded", ""), ("replayed", &after)),
         });
     };
-    let before = line_of(&recorded.method, &recorded.url);
+    let before = text_of(recorded);
     (!recorded.is_of(sent)).then(|| Divergence {
         part,
         message: match before == after {

@@ -1,5 +1,5 @@
 //! Stages that are plain Rust.
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 
@@ -67,6 +67,8 @@ pub(in crate::tests) struct Stages {
     edition: Mutex<&'static str>,
     /// Digests of the plugins that were run.
     ran: Mutex<Vec<Digest>>,
+    /// What was said to be bound, each time that the copies of plugins were looked at.
+    released: Mutex<Vec<BTreeSet<Digest>>>,
     /// What stages wait for; closed by nobody.
     pub(in crate::tests) gate: Semaphore,
     /// Gets a permit each time that a stage arrives at the gate.
@@ -79,6 +81,7 @@ impl Stages {
             behaviors: Mutex::new(HashMap::new()),
             edition: Mutex::new(""),
             ran: Mutex::new(Vec::new()),
+            released: Mutex::new(Vec::new()),
             gate: Semaphore::new(0),
             arrived: Semaphore::new(0),
         })
@@ -96,6 +99,11 @@ impl Stages {
     /// Digests of the plugins that were run.
     pub(in crate::tests) fn ran(&self) -> Vec<Digest> {
         self.ran.lock().unwrap().clone()
+    }
+
+    /// What was said to be bound, each time that the copies of plugins were looked at.
+    pub(in crate::tests) fn released(&self) -> Vec<BTreeSet<Digest>> {
+        self.released.lock().unwrap().clone()
     }
 
     fn known(&self, name: &str) -> KnownPlugin {
@@ -324,6 +332,11 @@ impl PluginCatalog for Stages {
 
     fn keep(&self, _: &Digest, _: &[u8]) -> Result<(), PluginError> {
         Ok(())
+    }
+
+    fn release(&self, bound: &BTreeSet<Digest>) -> Result<u64, PluginError> {
+        self.released.lock().unwrap().push(bound.clone());
+        Ok(0)
     }
 
     fn add(

@@ -8,6 +8,7 @@ use crate::args::Build;
 use crate::error::{Error, Exit};
 use crate::output::{Output, clean};
 use crate::render;
+use crate::session::in_a_shell;
 
 /// What was built, for programs.
 #[derive(Serialize)]
@@ -35,6 +36,6 @@ pub(super) fn build(output: &Output, asked: &Build) -> Result<Exit, Error> {
 fn next_step(project: &Path) -> String {
     match project.to_str() {
         Some(".") => "stagewright plugin test".to_owned(),
-        Some(_) | None => format!("stagewright plugin test {}", project.display()),
+        Some(_) | None => format!("stagewright plugin test {}", in_a_shell(project)),
     }
 }

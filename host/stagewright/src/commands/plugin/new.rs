@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::args::New;
 use crate::error::{Error, Exit};
 use crate::output::Output;
+use crate::session::in_a_shell;
 
 /// What was begun, for programs.
 #[derive(Serialize)]
@@ -42,7 +43,7 @@ pub(super) fn new(output: &Output, asked: New) -> Result<Exit, Error> {
 
 /// What to type, from the folder in which the plugin was begun.
 fn next_steps(folder: &Path, language: Language) -> Vec<String> {
-    let enter = format!("cd {}", folder.display());
+    let enter = format!("cd {}", in_a_shell(folder));
     let own = project::setup(language).iter().map(|step| (*step).to_owned());
     let ours = ["stagewright plugin build", "stagewright plugin test"].map(str::to_owned);
     std::iter::once(enter).chain(own).chain(ours).collect()

@@ -8,7 +8,7 @@ use super::replay::asked_in_words;
 use crate::args::{OneRun, Record};
 use crate::commands::runs::run_id;
 use crate::error::{Error, Exit};
-use crate::session::Session;
+use crate::session::{Session, in_a_shell};
 
 /// What was written, for programs.
 #[derive(Serialize)]
@@ -40,7 +40,6 @@ pub(in crate::commands) async fn record(
     let recording = Recording::parse(&text, &asked.to)?;
     write(&asked.to, &text)?;
     let plugin = &recording.plugin;
-    let file = asked.to.display().to_string();
     let recorded = Recorded {
         format_version: FORMAT_VERSION,
         plugin: format!("{}@{}", plugin.name, plugin.version),
@@ -49,8 +48,8 @@ pub(in crate::commands) async fn record(
         question_count: recording.exchanges.len(),
         http_request_count: recording.requests.len(),
         succeeded: recording.outcome.is_ok(),
-        next: session.command_line(&format!("plugin replay {file}")),
-        file,
+        next: session.command_line(&format!("plugin replay {}", in_a_shell(&asked.to))),
+        file: asked.to.display().to_string(),
     };
     if session.output.is_json() {
         session.output.document(&recorded);

@@ -85,7 +85,7 @@ pub(super) async fn replay(
     let (sandbox, _cache) = open_sandbox(config, asked)?;
     let (plugin, origin) = match &asked.component {
         Some(file) => (plugin_in_file(&sandbox, file, output)?, Origin::Named(file.clone())),
-        None => match of_project(&sandbox, &recording, asked, output)? {
+        None => match of_project(&sandbox, &recording, asked, output) {
             Some((plugin, file)) => (plugin, Origin::Project(file)),
             None => (kept(&sandbox, &recording)?, Origin::Kept),
         },
@@ -120,25 +120,45 @@ fn plugin_in_file(sandbox: &Sandbox, file: &Path, output: &Output) -> Result<Kno
 }
 
 /// What the project around the recording, or else around the working folder, has built: whoever changes a plugin wants to
-/// know what that changes. Only if it is the plugin of the recording.
+/// know what that changes. What is not the plugin of the recording, or cannot be used, is passed over.
 fn of_project(
     sandbox: &Sandbox,
     recording: &Recording,
     asked: &Replay,
     output: &Output,
-) -> Result<Option<(KnownPlugin, PathBuf)>, Error> {
-    for place in [asked.recording.as_path(), Path::new(".")] {
-        let Some(project) = Project::around(place) else { continue };
-        let file = project.component();
-        if !file.is_file() {
-            continue;
-        }
-        let plugin = plugin_in_file(sandbox, &file, output)?;
-        if plugin.info.name == recording.plugin.name {
-            return Ok(Some((plugin, file)));
-        }
+) -> Option<(KnownPlugin, PathBuf)> {
+    let places = [asked.recording.as_path(), Path::new(".")];
+    let mut files: Vec<PathBuf> =
+        places.into_iter().filter_map(Project::around).map(|project| project.component()).collect();
+    files.dedup();
+    let recorded = &recording.plugin.name;
+    for file in files.into_iter().filter(|file| file.is_file()) {
+        let why_not = match plugin_in_file(sandbox, &file, output) {
+            Ok(plugin) if plugin.info.name == *recorded => return Some((plugin, file)),
+            Ok(plugin) => format!("it is `{}`, and recorded was `{recorded}`", plugin.info.name),
+            Err(error) => format!("it cannot be used: {}", without_place(&error)),
+        };
+        say_passed_over(&file, &why_not, output);
     }
-    Ok(None)
+    None
+}
+
+/// Nobody may take what a host keeps for what they have just built.
+fn say_passed_over(file: &Path, why_not: &str, output: &Output) {
+    let (paint, file) = (output.paint_notes(), file.display());
+    let told = format!("`{file}`, which the project has built, is passed over: {why_not}");
+    output.note(&format!("{} {}", paint.waiting("note:"), clean(&told)));
+    output.note(&format!("{} say with `--component FILE` which one is meant", paint.good("hint:")));
+}
+
+/// What is wrong, of which the file is told already.
+fn without_place(error: &Error) -> String {
+    match error {
+        Error::Authoring(authoring::Error::Plugin(PluginError::Unfit { findings, .. })) => {
+            findings.join("; ")
+        }
+        other => other.to_string(),
+    }
 }
 
 fn kept(sandbox: &Sandbox, recording: &Recording) -> Result<KnownPlugin, Error> {

@@ -33,14 +33,17 @@ pub(super) async fn run(
     asked: &RunPlugin,
 ) -> Result<Exit, Error> {
     is_no_folder(&asked.component)?;
+    // Everything that a person wrote is read before a component is compiled, which can take half a minute.
+    let place = input_file(&asked.input);
+    let input = Input::read(&place).map_err(unreadable)?;
+    let answers = Answers::open(config, asked, &input.limits)?;
+    let responses = asked.responses.iter().map(|path| HttpExchange::read(path).map_err(unreadable));
+    let responses = responses.collect::<Result<_, Error>>()?;
     let workshop = Workshop::open(&config.data_dir, &asked.component)?;
     let plugin =
         workshop.plugin(&asked.component, &mut || say_compiling(output)).map_err(unreadable)?;
-    let input = input_file(&asked.input);
-    let trial = Trial::prepare(&plugin, Input::read(&input).map_err(unreadable)?, &input)?;
-    let answers = Answers::open(config, asked, trial.limits())?;
-    let responses = asked.responses.iter().map(|path| HttpExchange::read(path).map_err(unreadable));
-    let network = trial.network(responses.collect::<Result<_, Error>>()?);
+    let trial = Trial::prepare(&plugin, input, &place)?;
+    let network = trial.network(responses);
     warn(output, &missing(&trial));
     let tried = trial.run(workshop.sandbox(), answers.models(), network.clone()).await;
     warn(output, &answers.unused());
