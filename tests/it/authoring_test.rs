@@ -247,6 +247,37 @@ fn bad_files_are_named_with_the_place_and_no_fixtures_with_how_to_begin_one() {
     assert!(ran.stderr.contains("fixtures/first/input.yaml"), "{ran}");
 }
 
+#[test]
+fn a_file_that_nobody_reads_fails_its_fixture_and_says_what_it_was_probably_meant_for() {
+    let folder = rogue("settings: { verb: fine }\nskills: [{ name: style, file: texts/style.md }]");
+    folder.write("fixtures/bees/texts/style.md", "short");
+    for name in ["README.md", ".gitkeep"] {
+        folder.write(&format!("fixtures/bees/{name}"), "for people");
+    }
+    assert_eq!(test(&folder, &["--update"]).code, 0);
+    for (name, meant) in [
+        ("anser-2.md", "did you mean `answer-2.md`?"),
+        ("respnse-1.json", "did you mean `response-1.json`?"),
+        ("expcted/brief.md", "did you mean `expected`?"),
+        ("input.yml", "did you mean `input.yaml`?"),
+        ("notes.txt", "name it as a `file` in `input.yaml`"),
+    ] {
+        let path = folder.write(&format!("fixtures/bees/{name}"), "x");
+        let ran = test(&folder, &[]);
+        assert!(ran.code == 1 && ran.stdout.contains(meant), "{name}: {ran}");
+        std::fs::remove_file(path).expect("it was written");
+        std::fs::remove_dir(folder.path().join("fixtures/bees/expcted")).ok();
+    }
+    assert_eq!(test(&folder, &[]).code, 0);
+
+    let input = folder.path().join("fixtures/bees/input.yaml");
+    std::fs::rename(&input, input.with_extension("yml")).expect("another name");
+    let ran = test(&folder, &[]);
+    assert!(ran.stdout.contains("it has no `input.yaml`"), "{ran}");
+    assert!(ran.stdout.contains("did you mean `input.yaml`?"), "{ran}");
+    assert!(!ran.stdout.contains("texts"), "that may be named by it: {ran}");
+}
+
 const BEES_URL: &str = "https://api.example.com/bees";
 
 /// A response to a GET of [`BEES_URL`].

@@ -451,6 +451,10 @@ fn a_configuration_that_makes_no_sense_is_refused_with_the_cure() {
         ("grants: { http_hosts: ['https://example.com/'] }", "leave out the scheme"),
         ("grants: { http_hosts: ['*'] }", "`*.example.com`"),
         ("grants: { private_hosts: ['localhost:1'] }", "`grants.http_hosts`"),
+        (
+            "grants: { http_hosts: ['localhost:8977'], private_hosts: [localhost] }",
+            "write `private_hosts: [\"localhost:8977\"]`",
+        ),
         ("grants: { request_s: 0 }", "1 to 600"),
         ("grants: { hosts: [] }", "hosts"),
     ] {

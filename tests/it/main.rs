@@ -20,6 +20,7 @@ mod oci;
 mod plugin_store;
 mod profiles;
 mod recording;
+mod reviews;
 mod secrets;
 mod signals;
 mod support;

@@ -409,6 +409,9 @@ fn what_a_name_does_not_mean_is_told_with_what_means_it() {
     assert_eq!(run(&["plugins", "add", "other.wasm", "--replace"]).code, 0);
     let hidden = run(&["plugins", "add", "one.wasm"]);
     assert!(hidden.stderr.contains("`plugin: sha256:"), "{hidden}");
+    let back = run(&["plugins", "add", "one.wasm", "--replace"]);
+    assert!(back.stdout.trim_end().ends_with("was here already"), "{back}");
+    assert!(back.stderr.contains(says), "{back}");
 
     let ambiguous = run(&["plugins", "remove", "rogue-stage@1.0.0"]);
     assert_eq!(ambiguous.code, 1, "{ambiguous}");
@@ -445,6 +448,13 @@ fn eight_digits_of_a_digest_are_enough_for_a_command_and_fewer_are_refused_with_
     folder.write("stagewright.yaml", registries);
     let pushed = run(&["plugins", "push", "sha256:00000000", "registry.example.com/a:1"]);
     assert!(pushed.stderr.contains("no plugin `sha256:00000000`"), "{pushed}");
-    let removed = run(&["plugins", "remove", begun]);
+    // As the tables have it, without what all digests begin with.
+    let bare = begun.trim_start_matches("sha256:");
+    let shown = run(&["plugins", "show", bare]);
+    assert!(shown.stdout.contains(&digest), "{shown}");
+    write_profile(&folder, "mine", begun, "fine", "none");
+    let refused = run(&["profiles", "check"]);
+    assert!(refused.stdout.contains("a profile needs `sha256:` and all 64 digits"), "{refused}");
+    let removed = run(&["plugins", "remove", bare]);
     assert_eq!(removed.code, 0, "{removed}");
 }

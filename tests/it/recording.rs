@@ -221,6 +221,51 @@ fn what_a_project_built_that_is_not_the_recorded_plugin_is_passed_over_and_told(
 }
 
 #[test]
+fn a_replay_in_which_the_stage_failed_before_its_question_says_how() {
+    let folder = Folder::new();
+    let rogue = std::fs::read(plugin_bundle::ROGUE_STAGE_PATH).expect("the rogue stage");
+    folder.write("rogue.wasm", rogue);
+    folder.write("input.yaml", "request_text: bees\nsettings: { verb: ask, text: no sections }\n");
+    folder.write("answer.md", "Honey.");
+    let run = ["plugin", "run", "rogue.wasm", "--input", "input.yaml", "--answer", "answer.md"];
+    let ran = stagewright(&folder, &[&run[..], &["--record", "r.json"]].concat());
+    assert_eq!(ran.code, 0, "{ran}");
+    let text = std::fs::read_to_string(folder.path().join("r.json")).expect("a recording");
+    let recorded: Value = serde_json::from_str(&text).expect("a recording is JSON");
+    let replay = ["plugin", "replay", "r.json", "--component", "rogue.wasm"];
+    let with = |verb: &str| {
+        let mut recording = recorded.clone();
+        recording["context"]["settings"]["verb"] = json!(verb);
+        folder.write("r.json", recording.to_string());
+        let told = stagewright(&folder, &[&replay[..], &["-o", "json"]].concat()).json();
+        (stagewright(&folder, &replay), told)
+    };
+    let (ran, told) = with("panic");
+    assert_eq!(ran.code, 1, "{ran}");
+    let (differs, failed) = ran.stdout.split_once("  the stage failed: ").expect("the failure");
+    assert!(differs.contains("at question 1: it was asked when it was recorded"), "{ran}");
+    assert!(failed.contains("panicked: no sections"), "{ran}");
+    assert!(failed.contains("in its code, innermost first:"), "{ran}");
+    assert_eq!(told["divergence"]["part"], "question 1", "{told}");
+    assert_eq!(told["failure"]["error_code"], "plugin_trapped", "{told}");
+    let (ran, told) = with("bad-input");
+    assert!(ran.stdout.contains("(stage_bad_input, plugin code `"), "{ran}");
+    assert_eq!(told["failure"]["error_code"], "stage_bad_input", "{told}");
+
+    let (ran, told) = with("ask");
+    assert_eq!(ran.code, 0, "{ran}");
+    assert_eq!(told["failure"], Value::Null, "it did not fail: {told}");
+    // Stopped because it asked something else is no failure of the stage.
+    let mut other = recorded.clone();
+    let model = &mut other["exchanges"][0]["model"];
+    model["request_digest"] = json!(format!("sha256:{}", "0".repeat(64)));
+    folder.write("r.json", other.to_string());
+    let ran = stagewright(&folder, &replay);
+    assert!(ran.code == 1 && ran.stdout.contains("at question 1: "), "{ran}");
+    assert!(!ran.stdout.contains("the stage failed"), "{ran}");
+}
+
+#[test]
 fn the_replay_that_is_told_next_has_its_file_as_one_word_for_a_shell() {
     let folder = Folder::new();
     folder.write_rogue_profile("rogue", &["{ verb: fine }"]);

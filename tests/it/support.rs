@@ -7,7 +7,9 @@ mod skip;
 mod small_disk;
 
 pub(crate) use self::api::{Answer, Api};
-pub(crate) use self::command::{Ran, STAGEWRIGHT, stagewright, stagewright_with_input};
+pub(crate) use self::command::{
+    Ran, STAGEWRIGHT, at_terminal, stagewright, stagewright_with_input,
+};
 pub(crate) use self::folder::Folder;
 pub(crate) use self::server::Server;
 pub(crate) use self::skip::skipped;

@@ -30,6 +30,8 @@ pub struct Input {
     pub context: StageContext,
     /// What it may use up.
     pub limits: Limits,
+    /// The files of which it has texts, as it names them.
+    pub files: Vec<String>,
 }
 
 impl Input {
@@ -52,8 +54,9 @@ impl Input {
                 .map_err(|problems| Error::Problems(in_file(problems, path)))?,
             None => Limits::DEFAULT,
         };
+        let files = form.files();
         let context = form.into_context(&Texts::Below(path))?;
-        Ok(Input { context, limits })
+        Ok(Input { context, limits, files })
     }
 }
 
@@ -80,6 +83,17 @@ impl Texts<'_> {
         Error::Problems(problem.with_hint(hint).into())
     }
 
+    /// Why a text that is named cannot be read, with what names it.
+    fn unread(&self, pointer: &str, file: &str, error: Error) -> Error {
+        match error {
+            Error::Io { cause, .. } => {
+                let message = format!("`file` names `{file}`, which cannot be read: {cause}");
+                self.problem(pointer, &message, "write that file, or correct its name")
+            }
+            other => other,
+        }
+    }
+
     /// The text that is said, or that lies in the file that is named.
     pub(crate) fn body(
         &self,
@@ -103,7 +117,7 @@ impl Texts<'_> {
                     let message = format!("`{file}` leads out of the folder by a link");
                     return Err(self.problem(pointer, &message, "copy the file into the folder"));
                 }
-                read_text(&lies)
+                read_text(&lies).map_err(|error| self.unread(pointer, file, error))
             }
             (Texts::Inside(_), None, Some(_)) => {
                 Err(self.problem(pointer, "a recording names no files", "put the text into `body`"))

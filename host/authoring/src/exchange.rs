@@ -89,8 +89,7 @@ impl Answer {
                 "write `\"content\": \"...\"`, or e.g. `\"error\": { \"kind\": \"timeout\" }`";
             return Err(Error::Problems(problem.with_hint(hint).into()));
         }
-        let answer = form.of_a_known_reason().and_then(Answer::try_from);
-        answer.map_err(|message: String| Error::Problems(problem(message).into()))
+        Answer::try_from(form).map_err(|message: String| Error::Problems(problem(message).into()))
     }
 }
 

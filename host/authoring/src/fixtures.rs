@@ -7,6 +7,7 @@
 //! Invariant: nothing outside of the folder of a fixture is read or written.
 mod answers;
 mod expected;
+mod strays;
 #[cfg(test)]
 mod tests;
 
@@ -14,16 +15,15 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use domain::Fault;
-use domain::port::{Attempt, KnownPlugin};
+use domain::port::KnownPlugin;
 use profile::Problem;
 use sandbox::Sandbox;
 use serde::Serialize;
 
-use crate::Error;
 use crate::context::Input;
 use crate::exchange::{HttpScript, Script};
 use crate::trial::{Trial, Tried};
+use crate::{Error, Failure};
 
 /// The folder of a project in which its fixtures are.
 pub const FIXTURES_FOLDER: &str = "fixtures";
@@ -31,8 +31,6 @@ pub const FIXTURES_FOLDER: &str = "fixtures";
 pub const INPUT_FILE: &str = "input.yaml";
 /// Most fixtures of a project: more is a mistake in the folder that was named.
 const FIXTURE_COUNT_MAX: usize = 1_000;
-/// Lines of the log that are told of a stage that failed: what a panic writes, and some before it.
-const LOG_LINE_COUNT: usize = 10;
 
 /// A folder with an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,37 +72,6 @@ pub struct Report {
 struct Compared {
     differences: Vec<Difference>,
     acceptable: bool,
-}
-
-/// How a stage failed that should not have: in full, because `expected/error.yaml` leaves out what differs from build to
-/// build.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Failure {
-    /// The host's code, e.g. `plugin_trapped`.
-    pub error_code: String,
-    /// The plugin's own code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub plugin_code: Option<String>,
-    /// Whether another try may help.
-    pub retryable: bool,
-    /// What happened and, where it is known, where in the code.
-    pub error_message: String,
-    /// The last lines of the log, each with its level and its fields.
-    pub log: Vec<String>,
-}
-
-impl Failure {
-    fn of(fault: &Fault, attempt: &Attempt) -> Self {
-        let lines = &attempt.log.lines;
-        let last = &lines[lines.len().saturating_sub(LOG_LINE_COUNT)..];
-        Self {
-            error_code: fault.kind.code().to_owned(),
-            plugin_code: fault.kind.plugin_code().map(str::to_owned),
-            retryable: fault.kind.is_retryable(),
-            error_message: fault.message.clone(),
-            log: last.iter().map(sandbox::told_line).collect(),
-        }
-    }
 }
 
 /// Where a fixture stands.
@@ -186,9 +153,20 @@ fn too_many_fixtures(project: &Path) -> Error {
 
 /// Nothing outside of a fixture is read or written, and a link would lead out of it.
 fn not_plain(path: &Path) -> Error {
-    let message = "it is no plain file or folder, and is left alone";
+    let (message, hint) = match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => {
+            ("it is a folder where a file belongs", "remove it, or move its files out of it")
+        }
+        Ok(found) if found.is_file() => {
+            ("it is a file where a folder belongs", "move it into a folder of that name")
+        }
+        Ok(_) | Err(_) => (
+            "it is no plain file or folder, and is left alone",
+            "remove it; a fixture has no links",
+        ),
+    };
     let problem = Problem::of_file(path.display().to_string(), message);
-    Error::Problems(problem.with_hint("remove it; a fixture has no links").into())
+    Error::Problems(problem.with_hint(hint).into())
 }
 
 /// Runs a stage on a fixture.
@@ -236,27 +214,16 @@ async fn attempt(
     purpose: Purpose,
     failure: &mut Option<Failure>,
 ) -> Result<Result<Compared, Vec<String>>, Error> {
-    let Some(place) = input_of(fixture)? else {
-        let problem = format!(
-            "it has no `{INPUT_FILE}`, which says what the stage is told: write at least `request_text: ...` into it"
-        );
-        return Ok(Err(vec![problem]));
+    let trial = match prepared(plugin, fixture)? {
+        Ok(trial) => trial,
+        Err(problems) => return Ok(Err(problems)),
     };
-    let trial = Trial::prepare(plugin, Input::read(&place)?, &place)?;
-    let missing = trial.missing_needs();
-    if !missing.is_empty() {
-        let problem = format!(
-            "the stage needs `{}`, and `{INPUT_FILE}` has it not: add it under `artifacts`",
-            missing.join("`, `")
-        );
-        return Ok(Err(vec![problem]));
-    }
     let answers = answers::of_model(&fixture.folder)?;
     let answer_count = answers.len();
     let script = Arc::new(Script::new(answers));
     let network = trial.network(answers::of_hosts(&fixture.folder)?);
     let Tried { attempt, .. } = trial.run(sandbox, script.clone(), network.clone()).await;
-    *failure = attempt.outcome.as_ref().err().map(|fault| Failure::of(fault, &attempt));
+    *failure = Failure::of(&attempt);
     let asked = script.asked();
     let surprise = network.as_ref().and_then(|network| network.problem());
     if surprise.is_some() || asked.len() > answer_count {
@@ -294,6 +261,32 @@ async fn attempt(
         expected::update(&folder, &actual, &differences)?;
     }
     Ok(Ok(Compared { differences, acceptable: refused.is_none() }))
+}
+
+/// The stage with what the fixture tells it, or why nothing is done with it.
+fn prepared(plugin: &KnownPlugin, fixture: &Fixture) -> Result<Result<Trial, Vec<String>>, Error> {
+    let Some(place) = input_of(fixture)? else {
+        let problem = format!(
+            "it has no `{INPUT_FILE}`, which says what the stage is told: write at least `request_text: ...` into it"
+        );
+        let meant = strays::almost_input(&fixture.folder)?;
+        return Ok(Err(std::iter::once(problem).chain(meant).collect()));
+    };
+    let input = Input::read(&place)?;
+    let strays = strays::of(&fixture.folder, &input.files)?;
+    if !strays.is_empty() {
+        return Ok(Err(strays));
+    }
+    let trial = Trial::prepare(plugin, input, &place)?;
+    let missing = trial.missing_needs();
+    if !missing.is_empty() {
+        let problem = format!(
+            "the stage needs `{}`, and `{INPUT_FILE}` has it not: add it under `artifacts`",
+            missing.join("`, `")
+        );
+        return Ok(Err(vec![problem]));
+    }
+    Ok(Ok(trial))
 }
 
 /// What the stage of a fixture is told, if it is there.

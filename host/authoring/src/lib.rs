@@ -11,6 +11,7 @@ pub mod context;
 mod difference;
 mod error;
 pub mod exchange;
+mod failure;
 pub mod fixtures;
 mod language;
 pub mod project;
@@ -20,4 +21,5 @@ mod tests;
 pub mod trial;
 
 pub use error::Error;
+pub use failure::Failure;
 pub use language::Language;

@@ -46,7 +46,7 @@ impl Trial {
     /// # Errors
     /// [`Error::Problems`] with every setting that the plugin's schema does not allow.
     pub fn prepare(plugin: &KnownPlugin, input: Input, place: &Path) -> Result<Trial, Error> {
-        let Input { mut context, limits } = input;
+        let Input { mut context, limits, .. } = input;
         let problem = |message: String| {
             Problem::of_file(place.display().to_string(), format!("`/settings`: {message}"))
         };

@@ -116,7 +116,7 @@ codes! {
     ArtifactNameInvalid, "artifact_name_invalid", 502, false, "The plugin gave an artifact a name that is no file name", "report it to the plugin's author";
     ArtifactSetInvalid, "artifact_set_invalid", 502, false, "The plugin's artifacts are not those that it announces", "report it to the plugin's author";
     OutputNotJson, "output_not_json", 502, false, "The plugin's output is not JSON", "report it to the plugin's author";
-    StageBadInput, "stage_bad_input", 422, false, "The stage cannot work on its input", "change the request or the stage's settings";
+    StageBadInput, "stage_bad_input", 422, false, "The stage cannot work on its input", "correct the request or the profile, then start a new run: a run keeps the profile that it began with";
     StageInvalidOutput, "stage_invalid_output", 502, true, "The model's answer could not be used", "try again, or use another model";
     StageTransient, "stage_transient", 503, true, "The stage could not work right now", "try again";
     StageNeedsHuman, "stage_needs_human", 409, false, "The stage needs a person", "do what the message says, then retry the stage";

@@ -37,6 +37,12 @@ pub enum InvalidArtifactName {
     Reserved,
 }
 
+/// Whether a media type says that a text is JSON: `application/json`, or one that ends with `+json` (RFC 6839).
+pub fn is_json_media_type(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || essence.ends_with("+json")
+}
+
 /// Files that the host writes beside the artifacts of a stage.
 const RESERVED: [&str; 2] = ["output.json", "manifest.json"];
 
@@ -110,6 +116,18 @@ mod tests {
     #[track_caller]
     fn refused(text: &str, expected: InvalidArtifactName) {
         assert_eq!(text.parse::<ArtifactName>(), Err(expected));
+    }
+
+    #[test]
+    fn a_media_type_says_json_by_its_name_or_its_suffix() {
+        for media_type in
+            ["application/json", "Application/JSON; charset=utf-8", "application/ld+json"]
+        {
+            assert!(is_json_media_type(media_type), "{media_type}");
+        }
+        for media_type in ["text/markdown", "application/jsonl", "application/json-seq", ""] {
+            assert!(!is_json_media_type(media_type), "{media_type}");
+        }
     }
 
     #[test]

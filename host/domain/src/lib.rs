@@ -24,7 +24,7 @@ pub mod stage;
 pub mod time;
 pub mod upload;
 
-pub use artifact::{Artifact, ArtifactName, ArtifactRef};
+pub use artifact::{Artifact, ArtifactName, ArtifactRef, is_json_media_type};
 pub use fault::{Fault, FaultKind};
 pub use ids::{ApprovalId, CallId, Digest, InvalidId, Mode, RunId, StageKey};
 pub use limits::Limits;

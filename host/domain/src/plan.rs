@@ -195,17 +195,37 @@ pub enum PluginRef {
 
 /// A text that names no plugin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "not a plugin: write a name (`research`), a name with version (`research@1.0.0`), a digest (`sha256:…`) or a path (`./research.wasm`)"
-)]
-pub struct InvalidPluginRef;
+pub enum InvalidPluginRef {
+    /// It has none of the forms.
+    #[error(
+        "not a plugin: write a name (`research`), a name with version (`research@1.0.0`), a digest (`sha256:…`) or a path (`./research.wasm`)"
+    )]
+    Form,
+    /// It begins as a digest does, and is none: what is the only one today may be one of two tomorrow.
+    #[error(
+        "not a whole digest: a profile needs `sha256:` and all 64 digits, as `stagewright plugins show` says them"
+    )]
+    Digest,
+}
+
+/// Hexadecimal digits with which a digest can be begun. Fewer are typed by mistake, and soon mean several.
+const BEGINNING_LEN_MIN: usize = 8;
+
+/// Hexadecimal digits of a whole digest.
+const DIGEST_LEN: usize = 64;
+
+/// Whether these are the first digits of a digest, or all of them, and enough to mean one.
+pub(crate) fn is_digits_of_digest(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (BEGINNING_LEN_MIN..=DIGEST_LEN).contains(&text.len()) && text.bytes().all(is_digit)
+}
 
 impl FromStr for PluginRef {
     type Err = InvalidPluginRef;
 
     fn from_str(text: &str) -> Result<Self, InvalidPluginRef> {
         if text.starts_with(Digest::PREFIX) {
-            return text.parse().map(PluginRef::Digest).map_err(|_| InvalidPluginRef);
+            return text.parse().map(PluginRef::Digest).map_err(|_| InvalidPluginRef::Digest);
         }
         if text.contains(['/', '\\']) || text.ends_with(".wasm") {
             return Ok(PluginRef::Path(text.to_owned()));
@@ -215,7 +235,8 @@ impl FromStr for PluginRef {
             None => (text, None),
         };
         if name.parse::<StageKey>().is_err() || version.is_some_and(str::is_empty) {
-            return Err(InvalidPluginRef);
+            let is_begun = is_digits_of_digest(text);
+            return Err(if is_begun { InvalidPluginRef::Digest } else { InvalidPluginRef::Form });
         }
         Ok(match version {
             Some(version) => {
@@ -255,8 +276,11 @@ mod tests {
 
     #[test]
     fn what_names_no_plugin_is_refused() {
-        for text in ["", "Research", "research@", "sha256:12", "@1.0.0"] {
-            assert_eq!(text.parse::<PluginRef>(), Err(InvalidPluginRef), "{text}");
+        for text in ["", "Research", "research@", "@1.0.0", "1234567"] {
+            assert_eq!(text.parse::<PluginRef>(), Err(InvalidPluginRef::Form), "{text}");
+        }
+        for text in ["sha256:12", "sha256:02f7ed89", "02f7ed89"] {
+            assert_eq!(text.parse::<PluginRef>(), Err(InvalidPluginRef::Digest), "{text}");
         }
     }
 }

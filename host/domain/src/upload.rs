@@ -53,13 +53,15 @@ pub enum Added {
     New(KnownPlugin),
     /// The same bytes were here.
     Known(KnownPlugin),
+    /// The same bytes were here, and their name and version, which meant another plugin, mean them from now on.
+    Latest(KnownPlugin),
 }
 
 impl Added {
     /// The plugin.
     pub fn plugin(&self) -> &KnownPlugin {
         match self {
-            Added::New(plugin) | Added::Known(plugin) => plugin,
+            Added::New(plugin) | Added::Known(plugin) | Added::Latest(plugin) => plugin,
         }
     }
 }

@@ -8,7 +8,7 @@ use profile::{Place, Problem, Problems};
 use crate::ask::COMMENT_BYTES_MAX;
 use crate::start::is_name;
 use crate::{ACTOR_BYTES_MAX, Engine, Error};
-pub use gate::Decided;
+pub use gate::{Decided, text_misfit};
 
 impl Engine {
     /// Starts nothing new in a run. A running attempt is finished first.

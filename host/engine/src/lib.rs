@@ -45,7 +45,7 @@ pub use ask::{
 };
 pub use chat::{CHECK_CLIENT, ChatAnswer, ChatDelta};
 pub use clock::Clock;
-pub use commands::Decided;
+pub use commands::{Decided, text_misfit};
 pub use error::Error;
 pub use housekeeping::{
     IMPORT_ACTOR, Imported, PRUNED_RUN_COUNT_MAX, Prune, PruneDoing, Pruned, Retention,

@@ -55,11 +55,11 @@ impl Engine {
                 engine.0.blocking(move |inner| inner.add_plugin(component, actor, namesake));
             match adding.await {
                 Err(Error::Upload(UploadError::CalledOff)) => Err(Error::ShuttingDown),
-                Ok(Added::New(plugin)) => {
-                    engine.0.prepare(vec![plugin.digest.clone()]);
-                    Ok(Added::New(plugin))
+                Ok(added @ (Added::New(_) | Added::Latest(_))) => {
+                    engine.0.prepare(vec![added.plugin().digest.clone()]);
+                    Ok(added)
                 }
-                known => known,
+                other => other,
             }
         })
         .await
@@ -168,10 +168,17 @@ impl Inner {
         let asked = NewPlugin { at: self.parts.clock.now(), by: actor, namesake };
         let is_called_off = || self.draining.is_cancelled();
         let added = self.parts.catalog.add(&mut component, &asked, &is_called_off)?;
-        if let Added::New(plugin) = &added {
-            let (name, version, digest) = (&plugin.info.name, &plugin.info.version, &plugin.digest);
-            let actor = asked.by.as_deref().unwrap_or_default();
-            tracing::info!(%digest, actor, "the plugin `{name}@{version}` was added");
+        let (info, digest) = (&added.plugin().info, &added.plugin().digest);
+        let (name, version) = (&info.name, &info.version);
+        let actor = asked.by.as_deref().unwrap_or_default();
+        match &added {
+            Added::New(_) => {
+                tracing::info!(%digest, actor, "the plugin `{name}@{version}` was added");
+            }
+            Added::Latest(_) => {
+                tracing::info!(%digest, actor, "`{name}@{version}` means an earlier upload again");
+            }
+            Added::Known(_) => {}
         }
         Ok(added)
     }

@@ -15,7 +15,7 @@ mod tests {
     /// The first eight bytes of a component: magic number, version 13, layer 1.
     const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
     /// Some room above what they have. With debug sections it would be 3 MB; see the build script.
-    const COMPONENT_BYTES_MAX: usize = 600 << 10;
+    const COMPONENT_BYTES_MAX: usize = 700 << 10;
 
     #[test]
     fn every_plugin_is_a_component_of_moderate_size() {

@@ -14,7 +14,7 @@ use domain::port::{KnownPlugin, PluginCatalog, PluginError};
 use domain::stage::Skill;
 use domain::{Json, Limits, PlannedStage, StageKey};
 
-use self::artifacts::{Link, StageArtifacts, check_artifacts, report_unusable};
+use self::artifacts::{Link, StageArtifacts, announced_makes, check_artifacts, report_unusable};
 use crate::HostNames;
 use crate::findings::{Findings, known_hint};
 use crate::node::{Node, NodeValue, Spot};
@@ -61,14 +61,15 @@ impl<'a> Meaning<'a> {
             if let Some(stage) = self.stage(stage, found.as_ref(), settled, findings) {
                 planned.push(stage);
             }
-            // What settings that are wrong would name is not known; what the plugin announces is.
-            chain.push(found.map(|Found { key, spot, plugin }| {
-                let announced = || StageArtifacts {
-                    needs: plugin.info.needs.clone(),
-                    uses: plugin.info.uses.clone(),
-                    makes: plugin.info.makes.clone(),
-                };
-                Link { key, spot, artifacts: artifacts.unwrap_or_else(announced) }
+            chain.push(found.map(|Found { key, spot, plugin }| match artifacts {
+                Some(StageArtifacts { needs, makes, .. }) => {
+                    Link { key, spot, needs, makes: Some(makes) }
+                }
+                // What settings that are wrong would name is not known; what the plugin announces is.
+                None => {
+                    let makes = announced_makes(&plugin.info);
+                    Link { key, spot, needs: plugin.info.needs, makes }
+                }
             }));
         }
         check_artifacts(&chain, findings, warnings);
@@ -219,6 +220,12 @@ fn settings_of(stage: &SaidStage, changed: Option<&StageParts>, plugin_spot: &Sp
 fn report_plugin(error: &PluginError, spot: &Spot, findings: &mut Findings) {
     let problem = findings.at(spot, error.to_string());
     match error {
+        // Nobody can tell from a digest what it is nearly.
+        PluginError::Unknown { known, .. } if known.is_empty() => {
+            problem.hint(
+                "`stagewright plugins list` says what is there; `stagewright plugins add FILE` adds it",
+            );
+        }
         PluginError::Unknown { asked, known } => {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             problem.hint(known_hint(asked, "the plugins", &known));

@@ -25,7 +25,9 @@ const MESSAGE_CHARS_MAX: usize = 300;
 const PATTERN_HINT: &str = "x-pattern-hint";
 /// Beside a `pattern`: the form of each line of the text, to find the one that is wrong.
 const LINE_PATTERN: &str = "x-line-pattern";
-/// Longest such hint, in characters.
+/// Beside `additionalProperties: false`: what the members are that are known there, where they are no settings.
+const MEMBERS: &str = "x-members";
+/// Longest such hint or name, in characters.
 const HINT_CHARS_MAX: usize = 1000;
 
 /// The settings that a stage is run with. Problems are reported at the place of the setting that has them.
@@ -88,7 +90,7 @@ fn in_words(error: &ValidationError<'_>, schema: &Value) -> Vec<String> {
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            unexpected.iter().map(|key| format!("there is no setting `{key}`")).collect()
+            unexpected.iter().map(|key| unknown(key, error, schema)).collect()
         }
         ValidationErrorKind::Enum { options } => {
             let name = name_of(&steps(error.instance_path().as_str()));
@@ -190,11 +192,9 @@ fn report(error: &ValidationError<'_>, schema: &Value, said: &Node, findings: &m
             let parent = said.at(path.iter().map(String::as_str));
             for key in unexpected {
                 let spot = parent.entry(key).map_or(&spot, |entry| &entry.key_spot);
-                findings.at(spot, format!("there is no setting `{key}`")).hint(known_hint(
-                    key,
-                    "the settings",
-                    &known,
-                ));
+                let what = members(error, schema).unwrap_or_else(|| "the settings".to_owned());
+                let hint = known_hint(key, &what, &known);
+                findings.at(spot, unknown(key, error, schema)).hint(hint);
             }
         }
         ValidationErrorKind::Enum { options } => {
@@ -223,6 +223,19 @@ fn report(error: &ValidationError<'_>, schema: &Value, said: &Node, findings: &m
             findings.at(&spot, plain_message(name, instance, kind, error));
         }
     }
+}
+
+fn unknown(key: &str, error: &ValidationError<'_>, schema: &Value) -> String {
+    match members(error, schema) {
+        Some(members) => format!("`{key}` is none of {members}"),
+        None => format!("there is no setting `{key}`"),
+    }
+}
+
+/// What the plugin's author calls the members that are known.
+fn members(error: &ValidationError<'_>, schema: &Value) -> Option<String> {
+    let members = beside(error, schema)?.get(MEMBERS)?.as_str()?;
+    Some(clipped(members, HINT_CHARS_MAX))
 }
 
 /// What the plugin's author says to a text that does not have the form of a `pattern`.

@@ -65,15 +65,54 @@ impl Catalog {
                 SpoolError::TooLarge => too_large(),
                 SpoolError::Io(error) => unreadable(self.uploads.folder(), &error).into(),
             })?;
-        if let Some(plugin) = self.usable(&digest) {
+        let kept = self.uploads.with_digest(&digest);
+        let is_damaged = |kept: &UploadedPlugin| self.upload(&kept.plugin, &kept.upload).is_err();
+        let damaged = kept.filter(is_damaged);
+        if damaged.is_none()
+            && let Some(plugin) = self.usable(&digest)
+        {
             self.mend(&digest, file.path())?;
-            return Ok(Added::Known(plugin));
+            return self.add_known(file, plugin, asked);
         }
         let plugin = self.checked(&file, &digest, is_called_off)?;
         // Also if its version is taken: runs that are bound to these bytes wait for them.
         self.mend(&digest, file.path())?;
+        let upload = match (self.check_namesake(&plugin, asked.namesake), damaged) {
+            // What its name and version meant when it came they mean again: its record stays as it was.
+            (taken, Some(UploadedPlugin { upload, .. }))
+                if taken.is_err() || asked.namesake == Namesake::Stays =>
+            {
+                upload
+            }
+            (taken, _) => taken.map(|()| self.new_upload(&digest, asked))?,
+        };
+        self.keep_upload(file, plugin, upload).map(Added::New)
+    }
+
+    /// Bytes that were here stay what they are, and whoever asks for it has their name and version mean them again.
+    fn add_known(
+        &self,
+        file: NamedTempFile,
+        plugin: KnownPlugin,
+        asked: &NewPlugin,
+    ) -> Result<Added, UploadError> {
+        let reference = PluginRef::Version {
+            name: plugin.info.name.clone(),
+            version: plugin.info.version.clone(),
+        };
+        let is_meant =
+            || self.find(&reference, None).is_ok_and(|meant| meant.digest == plugin.digest);
+        if asked.namesake == Namesake::Stays || is_meant() {
+            return Ok(Added::Known(plugin));
+        }
         self.check_namesake(&plugin, asked.namesake)?;
-        self.keep_upload(file, plugin, asked).map(Added::New)
+        let upload = self.new_upload(&plugin.digest, asked);
+        self.keep_upload(file, plugin, upload).map(Added::Latest)
+    }
+
+    fn new_upload(&self, digest: &Digest, asked: &NewPlugin) -> Upload {
+        let path = self.uploads.path(digest).display().to_string();
+        Upload { path, at: asked.at, by: asked.by.clone() }
     }
 
     /// What the component says about itself, if there is nothing wrong with it.
@@ -127,11 +166,9 @@ impl Catalog {
         &self,
         file: NamedTempFile,
         plugin: KnownPlugin,
-        asked: &NewPlugin,
+        upload: Upload,
     ) -> Result<KnownPlugin, UploadError> {
         let path = self.uploads.path(&plugin.digest);
-        let upload =
-            Upload { path: path.display().to_string(), at: asked.at, by: asked.by.clone() };
         let uploaded = UploadedPlugin { plugin: plugin.pin(), upload: upload.clone() };
         let keeping = self.uploads.keep(file, &uploaded);
         // A clock that ticks slowly may give it the time of the file in whose place it comes.

@@ -318,7 +318,11 @@ impl Catalog {
     }
 
     /// A plugin that was uploaded, if its file still is what came.
-    fn upload(&self, plugin: &PinnedPlugin, upload: &Upload) -> Result<KnownPlugin, PluginError> {
+    pub(crate) fn upload(
+        &self,
+        plugin: &PinnedPlugin,
+        upload: &Upload,
+    ) -> Result<KnownPlugin, PluginError> {
         let damaged = |what: &str| PluginError::Unfit {
             place: upload.path.clone(),
             findings: vec![format!(

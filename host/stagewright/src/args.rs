@@ -39,6 +39,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// Folder with runs, plugins and profiles [default: .stagewright].
     #[arg(long, global = true, value_name = "DIR")]

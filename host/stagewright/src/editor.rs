@@ -6,6 +6,7 @@ use control_api::dto::ArtifactDto;
 
 use crate::diff;
 use crate::error::Error;
+use crate::output::clean;
 use crate::prompt;
 use crate::render;
 use crate::session::Session;
@@ -21,7 +22,7 @@ pub(crate) async fn changed(
     run_id: &str,
     artifact: &ArtifactDto,
 ) -> Result<Option<String>, Error> {
-    let ArtifactDto { stage, name, version, .. } = artifact;
+    let ArtifactDto { stage, name, version, media_type, .. } = artifact;
     let (_, old) = session.client.artifact(run_id, stage, name, Some(*version)).await?;
     let mut text = old.clone();
     loop {
@@ -33,17 +34,22 @@ pub(crate) async fn changed(
         }
         let paint = session.output.paint_notes();
         session.output.note(&format!("\n{}\n", diff::painted(&difference, paint)));
-        let question = format!(
-            "{} Grant with this text? {} ",
-            paint.waiting("?"),
-            paint.dim("[y]es  [e]dit on  [n]o:")
-        );
+        // The host would refuse it, and the text would be lost.
+        let misfit = engine::text_misfit(media_type, &text);
+        let (asked, answers, letters) = match &misfit {
+            None => ("Grant with this text?", "[y]es  [e]dit on  [n]o:", "y, e or n"),
+            Some(_) => ("Correct it?", "[e]dit on  [n]o:", "e or n"),
+        };
+        if let Some(why) = &misfit {
+            session.output.note(&format!("{} the text is {}", paint.bad("error:"), clean(why)));
+        }
+        let question = format!("{} {asked} {} ", paint.waiting("?"), paint.dim(answers));
         loop {
             match prompt::line(session.output, &question).await.as_deref() {
-                Some("y" | "yes" | "g" | "grant") => return Ok(Some(text)),
+                Some("y" | "yes" | "g" | "grant") if misfit.is_none() => return Ok(Some(text)),
                 Some("e" | "edit") => break,
                 Some("n" | "no") | None => return Ok(None),
-                Some(_) => session.output.note("  type y, e or n"),
+                Some(_) => session.output.note(&format!("  type {letters}")),
             }
         }
     }

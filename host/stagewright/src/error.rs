@@ -274,6 +274,9 @@ fn hint_at_a_terminal(problem: &ProblemDto) -> &str {
         "plugin_unfit" => "do what is said above, then add it again",
         "provider_unknown" => "list the providers with `stagewright providers list`",
         "request_invalid" => "correct it, then try again",
+        "reviewer_not_allowed" => {
+            "ask one of the reviewers that the approval names; `--actor NAME` says who acts"
+        }
         "model_unavailable" => "see whether the provider works with `stagewright providers check`",
         "cursor_invalid" => {
             "take the cursor that the page before ended with, with the same filters"

@@ -2,9 +2,10 @@
 //!
 //! Whether a gate is open now is asked of the API, never concluded from an event: the log of a run that is watched from
 //! its beginning is full of gates that were decided long ago.
+mod failed;
 mod gate;
 
-use control_api::dto::{EventKindDto, FaultDto, RunDto, RunStatusDto};
+use control_api::dto::{ApprovalDto, EventKindDto, HttpRequestDto, RunDto, RunStatusDto};
 use serde::Serialize;
 
 use crate::client::Moment;
@@ -13,9 +14,6 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::signals;
 use crate::{render, reproduce};
-
-/// How a message names the limit on calls to models.
-const MODEL_CALLS_SETTING: &str = "`limits.model_calls`";
 
 /// Streams in a row that may break off without an event before the server counts as gone.
 const BROKEN_STREAM_COUNT_MAX: u32 = 3;
@@ -65,16 +63,20 @@ pub(crate) async fn follow(
     following.and_say().await
 }
 
-/// The same from where the run is now.
+/// The same from where the run was before a command let it go on: what came of the command happens while it is answered.
 pub(crate) async fn follow_on(
     session: &Session<'_>,
-    run_id: &str,
+    before: &RunDto,
     gates: Gates,
 ) -> Result<Exit, Error> {
+    let run_id = before.summary.run_id.as_str();
     let run = session.client.run(run_id).await?;
-    let following = Follow { session, run_id, gates, version: run.summary.version };
+    let following = Follow { session, run_id, gates, version: before.summary.version };
+    let was_open = |pending: &&ApprovalDto| {
+        before.pending_approval.as_ref().is_some_and(|old| old.approval_id == pending.approval_id)
+    };
     // The event that opened the gate is in the past: nothing to come would tell of it.
-    if let Some(pending) = &run.pending_approval
+    if let Some(pending) = run.pending_approval.as_ref().filter(was_open)
         && !gate::decide(session, &pending.approval_id, gates).await?
     {
         let stop = Stop::Gate { approval_id: pending.approval_id.clone() };
@@ -105,7 +107,8 @@ impl Follow<'_> {
     async fn ended(self, stop: Stop) -> Result<Exit, Error> {
         let run = self.session.client.run(self.run_id).await?;
         self.session.flush_files().await;
-        say(self.session, &run, &stop);
+        let denied = failed::denied_request(self.session, &run).await;
+        say(self.session, &run, &stop, denied.as_ref());
         Ok(match stop {
             Stop::Ended if run.summary.status == RunStatusDto::Completed => Exit::Done,
             Stop::Ended => Exit::Refused,
@@ -164,7 +167,7 @@ impl Follow<'_> {
     }
 }
 
-fn say(session: &Session<'_>, run: &RunDto, stop: &Stop) {
+fn say(session: &Session<'_>, run: &RunDto, stop: &Stop, denied: Option<&HttpRequestDto>) {
     let run_id = &run.summary.run_id;
     let approval_id = match stop {
         Stop::Gate { approval_id } => Some(approval_id.as_str()),
@@ -188,8 +191,11 @@ fn say(session: &Session<'_>, run: &RunDto, stop: &Stop) {
         Stop::Ended if run.summary.status == RunStatusDto::Completed => {}
         Stop::Ended => {
             note(&format!("{} {}", paint.bad("error:"), why_it_ended(run)));
-            let again = line(format!("runs retry {run_id}"));
-            hint(&how_to_go_on(run.summary.fault.as_ref(), &again));
+            let commands = failed::Commands {
+                retry: line(format!("runs retry {run_id}")),
+                requests: line(format!("runs requests {run_id}")),
+            };
+            hint(&failed::how_to_go_on(run.summary.fault.as_ref(), denied, &commands));
             if let Some(command) = reproduce::of_run(session, run) {
                 hint(&format!("do the failed attempt again, outside of the run, with `{command}`"));
             }
@@ -247,55 +253,11 @@ fn say_result(session: &Session<'_>, run: &RunDto) {
     session.output.line(&format!("files: {}", session.config.run_dir(&summary.run_id).display()));
 }
 
-/// A run keeps the budgets and the limits that its profile had, so that another try at it meets the same ones.
-fn how_to_go_on(fault: Option<&FaultDto>, again: &str) -> String {
-    match fault {
-        Some(fault)
-            if fault.error_code == "budget_exhausted"
-                && fault.error_message.contains(MODEL_CALLS_SETTING) =>
-        {
-            format!(
-                "raise {MODEL_CALLS_SETTING} in the profile, and start a new run: this one keeps the limits of its profile"
-            )
-        }
-        Some(fault) if fault.error_code == "budget_exhausted" => format!(
-            "when it was a budget of the day, and there is more of it, start again from where it ended with {again}; this \
-             run keeps the budgets of its profile"
-        ),
-        _ => format!("start again from where it ended with {again}"),
-    }
-}
-
 fn why_it_ended(run: &RunDto) -> String {
     let at = run.summary.current_stage.as_deref().unwrap_or("its end");
     match (&run.summary.fault, run.summary.status) {
         (Some(fault), _) => format!("the run failed at `{at}`: {}", render::fault(fault)),
         (None, RunStatusDto::Canceled) => "the run was canceled".to_owned(),
         (None, _) => format!("the run was rejected at `{at}`"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use domain::model::ModelError;
-
-    use super::*;
-
-    #[test]
-    fn a_limit_on_calls_is_not_taken_for_a_budget_of_the_day() {
-        let told = |error_message: &str| {
-            let fault = FaultDto {
-                error_code: "budget_exhausted".to_owned(),
-                error_message: error_message.to_owned(),
-                retryable: false,
-                plugin_code: None,
-            };
-            how_to_go_on(Some(&fault), "`stagewright runs retry run_1`")
-        };
-        let by_limit = told(&ModelError::too_many_calls(0).message);
-        assert!(by_limit.starts_with("raise `limits.model_calls`"), "{by_limit}");
-        assert!(
-            told("`budgets.day_usd` allows 1.00 USD a day (UTC)").contains("budget of the day")
-        );
     }
 }

@@ -136,8 +136,8 @@ impl<'a> Progress<'a> {
                 budget::name(bound),
                 budget::used(bound)
             )),
-            EventKindDto::StageFinished { summary, .. } => {
-                Some(self.finished(&event.at, &render::unbroken(summary)))
+            EventKindDto::StageFinished { stage, summary, .. } => {
+                Some(self.finished(stage, &event.at, &render::unbroken(summary)))
             }
             EventKindDto::StageFailed { fault, stage, .. } => {
                 self.stage = None;
@@ -176,11 +176,13 @@ impl<'a> Progress<'a> {
     }
 
     /// The line of a stage that ended well.
-    fn finished(&mut self, at: &str, summary: &str) -> String {
+    fn finished(&mut self, key: &str, at: &str, summary: &str) -> String {
         let paint = self.output.paint_notes();
-        let (key, spent) = self.stage.take().map(|stage| stage.spent(at)).unwrap_or_default();
-        let (mark, key, spent) = (paint.good("✓"), paint.strong(&key), paint.dim(&spent));
-        format!("{mark} {key}  {spent}\n  {summary}")
+        // Of a stage that was running before anybody watched, nobody here knows what it took.
+        let spent = self.stage.take().map(|stage| format!("  {}", paint.dim(&stage.spent(at))));
+        let (mark, key, spent) =
+            (paint.good("✓"), paint.strong(&clean(key)), spent.unwrap_or_default());
+        format!("{mark} {key}{spent}\n  {summary}")
     }
 
     fn draw(&mut self) {
@@ -229,12 +231,12 @@ impl RunningStage {
         format!("{}{attempt}{model}", self.key)
     }
 
-    /// Its key, and what it took.
-    fn spent(&self, ended_at: &str) -> (String, String) {
+    /// What it took.
+    fn spent(&self, ended_at: &str) -> String {
         let time = render::duration(render::ms_between(&self.started_at, ended_at));
         let calls = render::counted(self.call_count, "call", "calls");
         let tokens = render::tokens(self.input_tokens, self.output_tokens);
-        (self.key.clone(), format!("{time} · {calls} · {tokens}"))
+        format!("{time} · {calls} · {tokens}")
     }
 }
 

@@ -1,4 +1,6 @@
 //! What a profile can set.
+mod form;
+
 use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
@@ -165,9 +167,12 @@ pub(crate) fn schema() -> Value {
             "items": { "type": "string", "minLength": 1, "maxLength": 128 },
         })
     };
+    let mut answer = form::answer();
+    answer["description"] = "JSON Schema of an object that the answer has to be, instead of sections. Patterns, conditions and references to other documents are not known.".into();
     json!({
         "type": "object",
         "required": ["prompt"],
+        "$defs": form::definitions(),
         "not": { "required": ["sections", "schema"] },
         "properties": {
             "prompt": {
@@ -186,10 +191,7 @@ pub(crate) fn schema() -> Value {
                 "items": { "type": "string", "minLength": 1, "maxLength": 2048 },
             },
             "sections": sections(),
-            "schema": {
-                "description": "JSON Schema of an object that the answer has to be, instead of sections. Patterns, conditions and references to other documents are not known.",
-                "type": "object",
-            },
+            "schema": answer,
             "artifact": {
                 "description": "Name of both artifacts, without extension. Empty: the key of the stage.",
                 "type": "string", "maxLength": 100, "default": "", "x-artifact": "document",

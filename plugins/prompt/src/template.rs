@@ -15,6 +15,8 @@ use stage_sdk::{EarlierArtifact, StageContext, StageError, text};
 
 /// Longest text of a variable that stands within a sentence, in bytes. Longer ones are quoted as a block.
 const INLINE_BYTES_MAX: usize = 200;
+/// Names that a message lists: enough to see the one that was meant, in a line or two.
+const NAMED_COUNT_MAX: usize = 10;
 
 /// What a name in a template stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +98,7 @@ fn fill(nodes: &[Node], context: &StageContext, out: &mut String) -> Result<(), 
                 Some(value) => out.push_str(&value),
                 // A first draft has neither, and that is no mistake.
                 None if matches!(name, Name::Feedback | Name::Previous) => {}
-                None => return Err(missing(name, *spot)),
+                None => return Err(missing(name, context, *spot)),
             },
             Node::If { name, then, otherwise } => {
                 let branch = if name.is_there(context) { then } else { otherwise };
@@ -107,24 +109,60 @@ fn fill(nodes: &[Node], context: &StageContext, out: &mut String) -> Result<(), 
     Ok(())
 }
 
-fn missing(name: &Name, spot: Spot) -> StageError {
+fn missing(name: &Name, context: &StageContext, spot: Spot) -> StageError {
     let (what, cure) = match name {
-        Name::Artifact { file, .. } => (
-            format!("no earlier stage made `{file}`"),
-            "name it in `needs`, or ask for it with `{{#if …}}`",
-        ),
-        Name::Variable(name) => (
-            format!("the run has no variable `{name}`"),
-            "give it at the start of the run, or ask for it with `{{#if …}}`",
-        ),
+        Name::Artifact { stage, file } => missing_artifact(stage.as_deref(), file, context),
+        Name::Variable(name) => {
+            let known = context.variables.iter().map(|variable| variable.name.as_str());
+            (
+                format!("the run has no variable `{name}`{}", and_has(known)),
+                "give it at the start of the run, or ask for it with `{{#if …}}`",
+            )
+        }
         Name::Skill(name) => {
-            (format!("the stage has no skill `{name}`"), "name it in the `skills` of the stage")
+            let known = context.skills.iter().map(|skill| skill.name.as_str());
+            (
+                format!("the stage has no skill `{name}`{}", and_has(known)),
+                "name it in the `skills` of the stage",
+            )
         }
         Name::Request | Name::Skills | Name::Feedback | Name::Previous => {
             ("there is no text for it".to_owned(), "ask for it with `{{#if …}}`")
         }
     };
     StageError::bad_input("template_value_missing", at(spot, format!("{what}: {cure}")))
+}
+
+fn missing_artifact(
+    stage: Option<&str>,
+    file: &str,
+    context: &StageContext,
+) -> (String, &'static str) {
+    let made = context.artifacts.iter().filter(|earlier| earlier.artifact.name == file);
+    let makers = listed(made.map(|earlier| earlier.stage.as_str()));
+    match stage.zip(makers) {
+        Some((stage, makers)) => (
+            format!("the stage `{stage}` made no `{file}`, but {makers} did"),
+            "name that stage, or ask for it with `{{#if …}}`",
+        ),
+        None => (
+            format!("no earlier stage made `{file}`"),
+            "name it in `needs`, or ask for it with `{{#if …}}`",
+        ),
+    }
+}
+
+/// What there is instead, where there is anything.
+fn and_has<'n>(known: impl Iterator<Item = &'n str>) -> String {
+    listed(known).map_or_else(String::new, |known| format!(", and has {known}"))
+}
+
+/// The first names as literals; nothing without any.
+fn listed<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<String> {
+    let shown: Vec<String> =
+        names.by_ref().take(NAMED_COUNT_MAX).map(|name| format!("`{name}`")).collect();
+    let more = if names.next().is_some() { " and others" } else { "" };
+    (!shown.is_empty()).then(|| shown.join(", ") + more)
 }
 
 fn at(spot: Spot, message: impl AsRef<str>) -> String {

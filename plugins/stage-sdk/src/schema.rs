@@ -66,6 +66,11 @@ const ONE: [&str; 2] = ["items", "additionalProperties"];
 const LISTS: [&str; 4] = ["prefixItems", "anyOf", "allOf", "oneOf"];
 const MAPS: [&str; 3] = ["properties", "$defs", "definitions"];
 
+/// Every keyword that a schema can have; [`Schema::read`] refuses others.
+pub fn keywords() -> impl Iterator<Item = &'static str> {
+    CHECKED.into_iter().chain(SILENT)
+}
+
 /// A schema that can be checked whole.
 #[derive(Debug, Clone, Copy)]
 pub struct Schema<'a> {

@@ -48,11 +48,12 @@ fn sandbox() -> &'static Sandbox {
 /// The misbehaving plugin of a language does what the verb says.
 async fn attempt(language: Language, verb: &str) -> Attempt {
     let project = workspace().join(format!("tests/languages/rogue-{}", language.as_str()));
-    let common = workspace().join("host/authoring/templates/js/src/stage.js");
-    let component = match language {
-        Language::JavaScript => component_of(language, &project, &[&common]),
-        Language::Python => component_of(language, &project, &[]),
+    let common = match language {
+        Language::JavaScript => "js/src/stage.js",
+        Language::Python => "python/src/stage.py",
     };
+    let common = workspace().join("host/authoring/templates").join(common);
+    let component = component_of(language, &project, &[&common]);
     attempt_of(&component, verb).await
 }
 
@@ -121,12 +122,12 @@ fn an_exception_of_javascript_is_told_with_its_file_and_line() {
     assert_snapshot!(report(&fault), @r#"
     stage `rogue` (plugin `rogue-js` 1.2.3, [digest]): the plugin raised an exception: TypeError: can't access property "trim", tagline is undefined
     in its code, innermost first:
-      at writeTagline (src/plugin.js:46)
+      at writeTagline (src/plugin.js:50)
       at throw (src/plugin.js:8)
-      at run (src/plugin.js:75)
-      at exported/told/</< (src/stage.js:27)
-      at tellingWhatIsThrown (src/stage.js:33)
-      at exported/told/< (src/stage.js:27)
+      at run (src/plugin.js:79)
+      at exported/told/</< (src/stage.js:59)
+      at tellingWhatIsThrown (src/stage.js:65)
+      at exported/told/< (src/stage.js:59)
     last lines of its log:
       info: about to throw
       info: said on standard output
@@ -140,9 +141,10 @@ fn an_exception_of_python_is_told_with_its_file_and_line() {
     assert_snapshot!(report(&fault), @r#"
     stage `rogue` (plugin `rogue-python` 1.2.3, [digest]): the plugin raised an exception: AttributeError: 'NoneType' object has no attribute 'strip'
     in its code, innermost first:
-      at write_tagline (app.py:18)
-      at throw (app.py:14)
-      at run (app.py:85)
+      at write_tagline (app.py:20)
+      at throw (app.py:16)
+      at run (app.py:92)
+      at told (stage.py:47)
     last lines of its log:
       info: about to throw
       info: said on standard output
@@ -168,8 +170,9 @@ fn a_recursion_of_python_is_told_once() {
     assert_snapshot!(report(&fault), @r#"
     stage `rogue` (plugin `rogue-python` 1.2.3, [digest]): the plugin raised an exception: RecursionError: maximum recursion depth exceeded
     in its code, innermost first:
-      at recurse (app.py:33), 3 times
-      at run (app.py:85)
+      at recurse (app.py:35), 3 times
+      at run (app.py:92)
+      at told (stage.py:47)
     last lines of its log:
       info: about to recurse
       info: said on standard output
@@ -254,9 +257,46 @@ fn an_output_that_cannot_be_used_is_told_alike_in_every_language() {
 fn an_output_of_the_wrong_type_is_told_in_the_words_of_javascript() {
     let Some(fault) = fault(Language::JavaScript, "wrong_type") else { return };
     assert_snapshot!(report(&fault), @r#"
-    stage `rogue` (plugin `rogue-js` 1.2.3, [digest]): the plugin raised an exception: expected a string, received [undefined]
+    stage `rogue` (plugin `rogue-js` 1.2.3, [digest]): the plugin raised an exception: TypeError: `artifacts` of what `run` returns is string, and has to be an array
     last lines of its log:
       info: about to wrong_type
+      info: said on standard output
+    "#);
+}
+
+#[test]
+fn an_output_of_the_wrong_type_is_told_in_the_words_of_python() {
+    let Some(fault) = fault(Language::Python, "wrong_type") else { return };
+    assert_snapshot!(report(&fault), @r#"
+    stage `rogue` (plugin `rogue-python` 1.2.3, [digest]): the plugin raised an exception: TypeError: `artifacts` of what `run` returns is str, and has to be a list
+    in its code, innermost first:
+      at told (stage.py:49)
+    last lines of its log:
+      info: about to wrong_type
+      info: said on standard output
+    "#);
+}
+
+#[test]
+fn a_return_that_is_missing_is_told_in_the_words_of_javascript() {
+    let Some(fault) = fault(Language::JavaScript, "no_return") else { return };
+    assert_snapshot!(report(&fault), @r#"
+    stage `rogue` (plugin `rogue-js` 1.2.3, [digest]): the plugin raised an exception: TypeError: what `run` returns is undefined, and has to be an object with `artifacts`, `data`, `summary`, `variables`
+    last lines of its log:
+      info: about to no_return
+      info: said on standard output
+    "#);
+}
+
+#[test]
+fn a_return_that_is_missing_is_told_in_the_words_of_python() {
+    let Some(fault) = fault(Language::Python, "no_return") else { return };
+    assert_snapshot!(report(&fault), @r#"
+    stage `rogue` (plugin `rogue-python` 1.2.3, [digest]): the plugin raised an exception: TypeError: what `run` returns is NoneType, and has to be StageOutput
+    in its code, innermost first:
+      at told (stage.py:49)
+    last lines of its log:
+      info: about to no_return
       info: said on standard output
     "#);
 }

@@ -1,5 +1,6 @@
 //! The binary, run to its end.
 use std::fmt;
+use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use super::Folder;
@@ -57,6 +58,32 @@ pub(crate) fn stagewright_with_input(folder: &Folder, arguments: &[&str], input:
     let mut command = command(folder);
     let output = command.args(arguments).stdin(standard_input).output().expect("it starts");
     Ran::of(&output)
+}
+
+/// Runs the binary at a terminal at which this is typed, and answers with everything that is seen there; `None` where
+/// there is no program that makes a terminal.
+pub(crate) fn at_terminal(folder: &Folder, arguments: &[&str], typed: &str) -> Option<String> {
+    let version = Command::new("script").arg("--version").output().ok()?;
+    if !String::from_utf8_lossy(&version.stdout).contains("util-linux") {
+        return None;
+    }
+    let quoted = |word: &str| format!("'{}'", word.replace('\'', r"'\''"));
+    let words = [&[STAGEWRIGHT], arguments].concat();
+    let line = words.into_iter().map(quoted).collect::<Vec<_>>().join(" ");
+    let mut script = command_for(folder, "script");
+    script.args(["--quiet", "--flush", "--command", &line, "/dev/null"]);
+    let mut child = script
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    // Left open until the end: a terminal at which nothing more is typed is still there.
+    let mut keyboard = child.stdin.take().expect("it is piped");
+    keyboard.write_all(typed.as_bytes()).expect("it is typed");
+    let output = child.wait_with_output().expect("it ends");
+    drop(keyboard);
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The binary that was built with the tests.

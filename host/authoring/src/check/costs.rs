@@ -166,5 +166,5 @@ fn sample(plugin: &KnownPlugin) -> Input {
     };
     // What it uses is to be seen, not to be cut off.
     let limits = Limits { memory_bytes_max: MEMORY_BYTES_BOUND, ..Limits::DEFAULT };
-    Input { context, limits }
+    Input { context, limits, files: Vec::new() }
 }

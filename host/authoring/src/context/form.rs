@@ -85,6 +85,13 @@ fn is_empty<K, V>(map: &IndexMap<K, V>) -> bool {
     map.is_empty()
 }
 
+fn attempt_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    match Option::<u32>::deserialize(from)? {
+        Some(0) => Err(D::Error::custom("there is no `attempt` 0: the first one is 1")),
+        said => Ok(said),
+    }
+}
+
 /// A stage's context, and the limits that a fixture says beside it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, bound(deserialize = "J: Deserialize<'de>"))]
@@ -100,7 +107,11 @@ pub(crate) struct ContextForm<J> {
     project_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stage_key: Option<Named<StageKey>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "attempt_or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
     attempt: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     settings: Option<J>,
@@ -195,6 +206,15 @@ impl<J: JsonPart> ContextForm<J> {
             revision: context.revision.as_ref().map(revision),
             limits: None,
         }
+    }
+
+    /// The files that it names, in its order.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let previous = self.revision.iter().flat_map(|revision| &revision.previous);
+        let artifacts = self.artifacts.iter().map(|earlier| &earlier.file);
+        let skills = self.skills.iter().map(|skill| &skill.file);
+        let files = artifacts.chain(skills).chain(previous.map(|artifact| &artifact.file));
+        files.flatten().cloned().collect()
     }
 
     /// The context, with the texts that it names, and with fixed values where nothing is said.

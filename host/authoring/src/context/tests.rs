@@ -43,7 +43,7 @@ revision:
 limits: { memory_mib: 8 }
 "#;
     fs::write(&path, text).unwrap();
-    let Input { context, limits } = Input::read(&path).unwrap();
+    let Input { context, limits, files } = Input::read(&path).unwrap();
     assert_eq!(context.artifacts[0].artifact.body, "# Bees\n");
     assert_eq!(context.artifacts[0].artifact.media_type, "text/markdown");
     assert_eq!(context.artifacts[1].artifact.media_type, "application/json");
@@ -56,6 +56,7 @@ limits: { memory_mib: 8 }
     assert_eq!(variables, ["zeal=[1,2.5]", "age=\"old\""]);
     assert_eq!(context.revision.unwrap().previous[0].body, "long");
     assert_eq!(limits.memory_bytes_max, 8 << 20);
+    assert_eq!(files, ["research.md"]);
 }
 
 #[test]
@@ -72,6 +73,8 @@ fn what_cannot_be_used_is_named_with_its_place_and_its_cure() {
         "request_text: bees\nartifacts: [{ stage: research, name: a.md, file: /etc/passwd }]",
         "request_text: a\nrequest_text: b",
         "request_text: [",
+        "request_text: bees\nattempt: 0",
+        "request_text: bees\nskills: [{ name: style, file: nope.md }]",
     ]
     .map(problems);
     assert_snapshot!(told.join("\n"), @r"
@@ -86,6 +89,8 @@ fn what_cannot_be_used_is_named_with_its_place_and_its_cure() {
     fixtures/a/input.yaml: `/artifacts/0`: `/etc/passwd` is outside of the folder (name a file below the folder of this one, without `..`)
     fixtures/a/input.yaml:2:1: `request_text` is said twice (keep one of the two)
     fixtures/a/input.yaml:1:15: expected string scalar ()
+    fixtures/a/input.yaml:2:10: there is no `attempt` 0: the first one is 1 ()
+    fixtures/a/input.yaml: `/skills/0`: `file` names `nope.md`, which cannot be read: No such file or directory (os error 2) (write that file, or correct its name)
     ");
 }
 

@@ -55,7 +55,7 @@ impl TryFrom<ExchangeForm> for Exchange {
 
     fn try_from(form: ExchangeForm) -> Result<Self, String> {
         let parse = |text: String| {
-            text.parse::<Digest>().map_err(|problem| format!("`request_digest` {problem}"))
+            text.parse::<Digest>().map_err(|problem| format!("`request_digest`: {problem}"))
         };
         Ok(Self {
             request: form.request.into(),
@@ -246,7 +246,7 @@ impl From<Answer> for AnswerForm {
         match answer {
             Answer::Complete(completion) => Self {
                 content: Some(completion.content),
-                finish_reason: Some(ReasonForm::Word(completion.finish_reason.as_str().to_owned())),
+                finish_reason: Some(ReasonForm::from(completion.finish_reason)),
                 model: Some(completion.model),
                 usage: Some(UsageForm::from(completion.usage)),
                 cost_nano_usd: completion.cost_nano_usd,
@@ -271,7 +271,10 @@ impl TryFrom<AnswerForm> for Answer {
         }
         let partial = form.partial;
         match (form.content, form.error) {
-            (Some(_), Some(_)) => Err("it has both `content` and `error`".to_owned()),
+            (Some(_), Some(_)) => Err(
+                "it has both `content`, which is an answer, and `error`, which says that there is none: keep one of the two"
+                    .to_owned(),
+            ),
             (None, Some(error)) => {
                 let error = error.try_into()?;
                 Ok(Answer::Failed { error, partial: partial.unwrap_or_default() })
@@ -284,9 +287,9 @@ impl TryFrom<AnswerForm> for Answer {
                 let Answer::Complete(usual) = Answer::of_text(content) else {
                     unreachable!("a text is a complete answer")
                 };
-                let reason = form.finish_reason.map(finish_reason);
+                let reason = form.finish_reason.map(FinishReason::try_from).transpose()?;
                 Ok(Answer::Complete(Completion {
-                    finish_reason: reason.unwrap_or(FinishReason::Stop),
+                    finish_reason: reason.unwrap_or(usual.finish_reason),
                     model: form.model.unwrap_or(usual.model),
                     usage: form.usage.map_or(usual.usage, Usage::from),
                     cost_nano_usd: form.cost_nano_usd,
@@ -314,25 +317,36 @@ impl AnswerForm {
         let idle = members.into_iter().find(|(_, is_said)| *is_said && self.content.is_none());
         idle.map(|(name, _)| name)
     }
+}
 
-    /// An answer that a person wrote. What stands in a recording may be any provider's words; here it is a slip.
-    pub(super) fn of_a_known_reason(self) -> Result<Self, String> {
-        let Some(ReasonForm::Word(word)) = &self.finish_reason else { return Ok(self) };
-        match finish_reason(ReasonForm::Word(word.clone())) {
-            FinishReason::Other(_) => Err(format!(
-                "no `finish_reason` `{word}`: there are `stop`, `length`, `content_filter`, and `{{ \"other\": \"...\" }}` for a provider's own words"
-            )),
-            FinishReason::Stop | FinishReason::Length | FinishReason::ContentFilter => Ok(self),
+impl From<FinishReason> for ReasonForm {
+    fn from(reason: FinishReason) -> Self {
+        match reason {
+            FinishReason::Other(other) if other != FinishReason::STOPPED_BY_STAGE => {
+                ReasonForm::Other { other }
+            }
+            known => ReasonForm::Word(known.as_str().to_owned()),
         }
     }
 }
 
-/// The contract and the records write one of them differently; both are understood.
-fn finish_reason(reason: ReasonForm) -> FinishReason {
-    match reason {
-        ReasonForm::Other { other } => FinishReason::Other(other),
-        ReasonForm::Word(word) if word == "content-filter" => FinishReason::ContentFilter,
-        ReasonForm::Word(word) => FinishReason::from_word(&word),
+impl TryFrom<ReasonForm> for FinishReason {
+    type Error = String;
+
+    /// Any other word is most likely a slip, which nobody would see: no stage fails for it.
+    fn try_from(form: ReasonForm) -> Result<Self, String> {
+        let word = match form {
+            ReasonForm::Other { other } => return Ok(FinishReason::Other(other)),
+            ReasonForm::Word(word) => word,
+        };
+        // The contract and the records write one of them differently; both are understood.
+        match FinishReason::from_word(&word.replace('-', "_")) {
+            FinishReason::Other(known) if known != FinishReason::STOPPED_BY_STAGE => Err(format!(
+                "no `finish_reason` `{word}`: there are `stop`, `length`, `content_filter`, `{}`, and `{{ \"other\": \"...\" }}` for a provider's own words",
+                FinishReason::STOPPED_BY_STAGE
+            )),
+            known => Ok(known),
+        }
     }
 }
 

@@ -211,13 +211,18 @@ impl TryFrom<HttpExchangeForm> for HttpExchange {
 
     fn try_from(form: HttpExchangeForm) -> Result<Self, String> {
         let answer = match (form.answer, form.error) {
-            (Some(_), Some(_)) => return Err("it has both `answer` and `error`".to_owned()),
+            (Some(_), Some(_)) => {
+                return Err(
+                    "it has both `answer`, which is what came, and `error`, which says that nothing did: keep one of the two"
+                        .to_owned(),
+                );
+            }
             (Some(response), None) => Some(Ok(response.into_response()?)),
             (None, Some(error)) => Some(Err(error.into_error()?)),
             (None, None) => None,
         };
         let parse = |text: String| {
-            text.parse::<Digest>().map_err(|problem| format!("`request_digest` {problem}"))
+            text.parse::<Digest>().map_err(|problem| format!("`request_digest`: {problem}"))
         };
         let request_digest = form.request_digest.map(parse).transpose()?;
         Ok(Self { method: form.method, url: form.url, request_digest, answer })

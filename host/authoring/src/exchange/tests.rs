@@ -27,6 +27,8 @@ fn a_file_that_answers_nothing_or_more_than_is_read_is_refused() {
         r#"{ "error": { "kind": "timeout", "retry_after_ms": 10 } }"#,
         r#"{ "content": "x", "partial": "half" }"#,
         r#"{ "content": "x", "finish_reason": 3 }"#,
+        r#"{ "content": "x", "finish_reason": "lenght" }"#,
+        r#"{ "content": "x", "error": { "kind": "timeout" } }"#,
     ]
     .map(refused);
     assert_snapshot!(told.join("\n"), @r#"
@@ -40,6 +42,8 @@ fn a_file_that_answers_nothing_or_more_than_is_read_is_refused() {
     answer-1.json: `retry_after_ms` belongs to errors of the kind `rate-limited` ()
     answer-1.json: `partial` is what came before an error: `content` is the whole ()
     answer-1.json:1:38: a `finish_reason` is a word, or `{ "other": "..." }` for a provider's own words ()
+    answer-1.json: no `finish_reason` `lenght`: there are `stop`, `length`, `content_filter`, `stopped_by_stage`, and `{ "other": "..." }` for a provider's own words ()
+    answer-1.json: it has both `content`, which is an answer, and `error`, which says that there is none: keep one of the two ()
     "#);
 }
 

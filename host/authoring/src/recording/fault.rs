@@ -1,7 +1,12 @@
 //! A fault as it is written down: its codes, from which its kind is found again.
+use std::path::Path;
+
 use domain::model::ModelErrorKind;
 use domain::{Fault, FaultKind};
+use profile::Problem;
 use serde::{Deserialize, Serialize};
+
+use crate::Error;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +45,23 @@ impl FaultForm {
         form.message =
             fault.kind.is_declared().then(|| sandbox::words_of_stage(&fault.message).to_owned());
         form
+    }
+
+    /// Refuses a kind that no fault has, of the file at `path`.
+    pub(crate) fn check(&self, path: &Path) -> Result<(), Error> {
+        let problem = |message| Problem::of_file(path.display().to_string(), message);
+        match self.to_fault() {
+            Ok(_) => Ok(()),
+            Err(message) => Err(Error::Problems(problem(message).with_hint(self.cure()).into())),
+        }
+    }
+
+    /// What to do about a kind that there is not.
+    pub(super) fn cure(&self) -> String {
+        match profile::closest(&self.kind, FaultKind::codes()) {
+            Some(kind) => format!("did you mean `{kind}`?"),
+            None => "choose one".to_owned(),
+        }
     }
 
     pub(crate) fn to_fault(&self) -> Result<Fault, String> {

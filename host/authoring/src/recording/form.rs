@@ -203,7 +203,7 @@ impl RecordingForm {
             OutcomeForm::Output(output) => Ok(output.into_output(&texts)?),
             OutcomeForm::Fault(fault) => Err(fault
                 .to_fault()
-                .map_err(|problem| texts.problem("/outcome/fault", &problem, "choose one"))?),
+                .map_err(|problem| texts.problem("/outcome/fault", &problem, &fault.cure()))?),
         };
         let spec = |form: SpecForm| ArtifactSpec {
             name: form.name,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use domain::port::{Attempt, HttpPort, KnownPlugin, Ports, StageJob, StageRunner};
 use domain::stage::{StageOutput, Variable};
-use domain::{Artifact, Fault, Json};
+use domain::{Artifact, Fault, FaultKind, Json};
 
 use super::{FaultForm, Recording};
+use crate::Failure;
 use crate::context::written_yaml;
 use crate::difference::unified;
 use crate::exchange::CallBound;
@@ -22,6 +23,15 @@ pub struct Replayed {
     pub divergence: Option<Divergence>,
     /// Whether another component was run than the recorded one.
     pub is_other_component: bool,
+}
+
+impl Replayed {
+    /// How the stage failed in the replay, if it did by itself: one that was stopped because it asked something else did
+    /// not.
+    pub fn failure(&self) -> Option<Failure> {
+        let failed = self.attempt.outcome.as_ref().err()?;
+        (failed.kind != FaultKind::ReplayDiverged).then(|| Failure::of(&self.attempt)).flatten()
+    }
 }
 
 /// Where a replay first differs from its recording.

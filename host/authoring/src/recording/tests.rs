@@ -342,6 +342,59 @@ fn what_is_no_recording_or_a_newer_one_is_refused_with_a_plain_word() {
     "#);
 }
 
+/// A recording of a question and this answer, in which the attempt is this one.
+fn by_hand(attempt: u32, digest: &str, answer: &str) -> String {
+    format!(
+        r#"{{ "format": "stagewright-recording", "version": 1,
+        "plugin": {{ "name": "bees", "version": "1.2.3" }},
+        "context": {{ "request_text": "bees", "attempt": {attempt} }},
+        "exchanges": [{{ "model": {{
+            "request": {{ "messages": [] }}, "request_digest": "{digest}", "answer": {answer}
+        }} }}],
+        "outcome": {{ "output": {{}} }} }}"#
+    )
+}
+
+#[test]
+fn a_slip_in_a_recording_is_refused_as_it_is_in_a_fixture() {
+    let slip = r#"{ "content": "x", "finish_reason": "lenght" }"#;
+    let both = r#"{ "content": "x", "error": { "kind": "timeout" } }"#;
+    let fine = r#"{ "content": "x" }"#;
+    let told = [(1, DIGEST, slip), (1, DIGEST, both), (0, DIGEST, fine), (1, "sha256:12", fine)]
+        .map(|(attempt, digest, answer)| {
+            let text = by_hand(attempt, digest, answer);
+            Recording::parse(&text, Path::new("r.json")).unwrap_err().to_string()
+        });
+    assert_snapshot!(told.join("\n"), @r#"
+    r.json:6:10: no `finish_reason` `lenght`: there are `stop`, `length`, `content_filter`, `stopped_by_stage`, and `{ "other": "..." }` for a provider's own words
+    r.json:6:10: it has both `content`, which is an answer, and `error`, which says that there is none: keep one of the two
+    r.json:3:59: there is no `attempt` 0: the first one is 1
+    r.json:6:10: `request_digest`: it has 2 characters after its prefix, not 64
+    "#);
+}
+
+#[test]
+fn every_reason_why_an_answer_ended_is_read_as_it_was_written() {
+    for (said, reason) in [
+        (r#""stop""#, FinishReason::Stop),
+        (r#""length""#, FinishReason::Length),
+        (r#""content_filter""#, FinishReason::ContentFilter),
+        (r#""content-filter""#, FinishReason::ContentFilter),
+        (r#""stopped_by_stage""#, FinishReason::Other("stopped_by_stage".to_owned())),
+        (r#"{ "other": "eos" }"#, FinishReason::Other("eos".to_owned())),
+        (r#"{ "other": "stop" }"#, FinishReason::Other("stop".to_owned())),
+    ] {
+        let text = by_hand(1, DIGEST, &format!(r#"{{ "content": "x", "finish_reason": {said} }}"#));
+        let recording = Recording::parse(&text, Path::new("r.json")).unwrap();
+        let Answer::Complete(completion) = &recording.exchanges[0].answer else {
+            panic!("it has content")
+        };
+        assert_eq!(completion.finish_reason, reason);
+        let again = Recording::parse(&recording.to_json(), Path::new("r.json")).unwrap();
+        assert_eq!(again, recording);
+    }
+}
+
 #[tokio::test]
 async fn whoever_records_a_port_writes_down_what_the_stage_saw() {
     let script =

@@ -167,7 +167,7 @@ pub struct DecisionRequest {
 pub struct ArtifactEditDto {
     /// Name of one of the artifacts to look at.
     pub name: String,
-    /// The whole new text.
+    /// The whole new text. It has to be JSON if the artifact's media type says so.
     pub body: String,
 }
 

@@ -95,14 +95,19 @@ impl HttpGrant {
 
     /// Whether everything that the other one allows is allowed by this one.
     pub fn covers(&self, other: &HttpGrant) -> bool {
-        let is_host = match (&self.host, &other.host) {
+        let is_port =
+            self.port == other.port || (self.port == Some(HTTPS_PORT) && other.port.is_none());
+        is_port && self.covers_host(other)
+    }
+
+    /// The same, whatever their ports.
+    pub fn covers_host(&self, other: &HttpGrant) -> bool {
+        match (&self.host, &other.host) {
             (Host::Exact(one), Host::Exact(another)) => one == another,
             (Host::Exact(_), Host::Below(_)) => false,
             (Host::Below(name), Host::Exact(host)) => is_below(host, name),
             (Host::Below(name), Host::Below(lower)) => name == lower || is_below(lower, name),
-        };
-        is_host
-            && (self.port == other.port || (self.port == Some(HTTPS_PORT) && other.port.is_none()))
+        }
     }
 }
 
@@ -271,6 +276,13 @@ mod tests {
         ] {
             assert_eq!(grant(one).covers(&grant(other)), expected, "`{one}` over `{other}`");
         }
+    }
+
+    #[test]
+    fn a_host_is_covered_whatever_its_port_where_that_is_asked() {
+        assert!(grant("localhost").covers_host(&grant("localhost:8977")));
+        assert!(grant("*.example.com:1").covers_host(&grant("api.example.com")));
+        assert!(!grant("localhost").covers_host(&grant("example.com")));
     }
 
     #[test]

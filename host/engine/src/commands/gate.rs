@@ -7,8 +7,9 @@ use domain::run::{
     Command, DEADLINE_ACTOR, Decision, Edit, Event, GateSubject, OpenGate, Recorded, Refusal, Run,
     Status, Verdict,
 };
-use domain::{ApprovalId, ArtifactRef, Digest, RunId, StageIdx};
+use domain::{ApprovalId, ArtifactRef, Digest, RunId, StageIdx, is_json_media_type};
 use profile::{Problem, Problems};
+use serde_json::Value;
 use store::{ApprovalRow, ApprovalStatus, Beside};
 
 use super::{actor_problem, problem, words_problem};
@@ -178,7 +179,8 @@ fn misfits(edits: &[ArtifactEdit], made: &[ArtifactRef], planned: &PlannedStage)
     let mut problems = Vec::new();
     let bytes_max = planned.limits.artifact_bytes_max;
     for (idx, ArtifactEdit { name, body }) in edits.iter().enumerate() {
-        if !made.iter().any(|artifact| artifact.name.as_str() == name) {
+        let replaced = made.iter().find(|artifact| artifact.name.as_str() == name);
+        if replaced.is_none() {
             let known: Vec<&str> = made.iter().map(|artifact| artifact.name.as_str()).collect();
             let message = format!(
                 "stage `{}` has made no artifact `{name}`: it has {}",
@@ -194,8 +196,26 @@ fn misfits(edits: &[ArtifactEdit], made: &[ArtifactRef], planned: &PlannedStage)
             );
             problems.push(problem(&format!("/edits/{idx}/body"), message));
         }
+        if let Some(media_type) = replaced.map(|artifact| &artifact.media_type)
+            && let Some(why) = text_misfit(media_type, body)
+        {
+            let message = format!("the new text of `{name}` is {why}");
+            let hint = format!(
+                "correct it there: `{name}` is `{media_type}`, and later stages read it as that"
+            );
+            problems.push(problem(&format!("/edits/{idx}/body"), message).with_hint(hint));
+        }
     }
     problems
+}
+
+/// Why a text cannot stand where an artifact with this media type stood, e.g. `not JSON: expected value at line 2 column
+/// 1`; nothing of media types that say nothing about their texts.
+pub fn text_misfit(media_type: &str, text: &str) -> Option<String> {
+    if !is_json_media_type(media_type) {
+        return None;
+    }
+    serde_json::from_str::<Value>(text).err().map(|error| format!("not JSON: {error}"))
 }
 
 impl GateDecision {

@@ -129,6 +129,15 @@ async fn every_problem_of_an_edit_is_reported_and_the_gate_stays_open() {
     assert!(host.journal(&run).await.ends_with("gate_opened 0\n"));
 }
 
+#[test]
+fn only_what_is_to_be_json_has_to_be_json() {
+    let misfit = |media_type, text| crate::text_misfit(media_type, text);
+    let said = misfit("application/ld+json", "{\n  \"a\": 1,\n}");
+    assert_eq!(said.as_deref(), Some("not JSON: trailing comma at line 3 column 1"));
+    assert_eq!(misfit("application/json; charset=utf-8", "[1]\n"), None);
+    assert_eq!(misfit("text/markdown", "no json at all"), None);
+}
+
 #[tokio::test]
 async fn edits_without_number_are_one_problem_and_not_one_for_each() {
     let (_server, host, run) = at_gate(GatePolicy::default()).await;

@@ -79,6 +79,15 @@ impl StageArtifacts {
     }
 }
 
+/// What a plugin's stage makes whatever its settings are; nothing is known where it is they that give the names.
+pub(super) fn announced_makes(info: &StageInfo) -> Option<Vec<ArtifactSpec>> {
+    let schema: Value = serde_json::from_str(info.settings_schema.as_str()).ok()?;
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let is_named = |property: &Value| property.get(ARTIFACT_MARK).is_some();
+    let is_open = properties.is_some_and(|properties| properties.values().any(is_named));
+    (!is_open).then(|| info.makes.clone())
+}
+
 fn is_true(mark: &Value) -> bool {
     mark == &Value::Bool(true)
 }
@@ -147,7 +156,16 @@ pub(super) fn report_unusable(
 pub(super) struct Link<'a> {
     pub(super) key: &'a StageKey,
     pub(super) spot: &'a Spot,
-    pub(super) artifacts: StageArtifacts,
+    /// What it is known to need.
+    pub(super) needs: Vec<String>,
+    /// What it makes; nothing where its settings are wrong and give the names.
+    pub(super) makes: Option<Vec<ArtifactSpec>>,
+}
+
+impl Link<'_> {
+    fn makes(&self) -> &[ArtifactSpec] {
+        self.makes.as_deref().unwrap_or_default()
+    }
 }
 
 /// Each stage has to find what it needs, and two stages that make the same artifact are probably a slip.
@@ -157,19 +175,20 @@ pub(super) fn check_artifacts(
     warnings: &mut Vec<String>,
 ) {
     let mut makers: HashMap<&str, &StageKey> = HashMap::new();
-    // Behind a stage that is not known, an artifact may or may not be there.
+    // Behind a stage of which it is not known what it makes, an artifact may or may not be there.
     let mut certain = true;
     for (idx, link) in chain.iter().enumerate() {
         let Some(link) = link else {
             certain = false;
             continue;
         };
-        for need in &link.artifacts.needs {
+        for need in &link.needs {
             if certain && !makers.contains_key(need.as_str()) {
                 report_need(link, need, &chain[idx + 1..], &makers, findings);
             }
         }
-        for made in &link.artifacts.makes {
+        certain &= link.makes.is_some();
+        for made in link.makes() {
             if let Some(earlier) = makers.insert(&made.name, link.key) {
                 warnings.push(format!(
                     "the stages `{earlier}` and `{}` both make `{}`: stages after them get the later one",
@@ -190,10 +209,8 @@ fn report_need(
     let message =
         format!("the stage `{}` needs `{need}`, and no stage before it makes that", link.key);
     let problem = findings.at(link.spot, message);
-    let maker = later
-        .iter()
-        .flatten()
-        .find(|stage| stage.artifacts.makes.iter().any(|made| made.name == need));
+    let maker =
+        later.iter().flatten().find(|stage| stage.makes().iter().any(|made| made.name == need));
     if let Some(maker) = maker {
         problem.hint(format!("move the stage `{}` before it", maker.key));
         return;

@@ -24,7 +24,8 @@ impl Meaning<'_> {
                 ),
             );
             problem.hint(format!(
-                "add it to `grants.http_hosts` in `stagewright.yaml`, or take it out of the profile; {}",
+                "add `{}` to `grants.http_hosts` in `stagewright.yaml`, or take it out of the profile; {}",
+                host.value,
                 shown(allowed)
             ));
         }

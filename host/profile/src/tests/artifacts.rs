@@ -103,13 +103,39 @@ fn settings_name_what_a_general_plugin_needs_and_makes() {
 fn names_that_settings_give_are_checked_at_their_places() {
     let yaml = profile(
         "  - {key: plan, plugin: general, settings: {artifact: a/b}}\n  \
-         - {key: b, plugin: general, settings: {artifact: documents, needs: [none.md]}}\n  \
-         - {key: c, plugin: general, settings: {needs: [none.md]}}\n",
+         - {key: b, plugin: general, settings: {artifact: documents, needs: [none.md]}}\n",
     );
     assert_snapshot!(Tried::new(yaml).with(general()).problems(), @r"
     tried.yaml:4:55: `artifact`: `a/b.md` cannot be the name of an artifact: it has a path separator
     tried.yaml:5:52: `artifact`: the stage would make `documents.md` twice
-    tried.yaml:6:22: the stage `c` needs `none.md`, and no stage before it makes that
-        hint: put a stage before it that makes it; the stages before it make `document.json`, `document.md`, `documents.md`
+    ");
+}
+
+#[test]
+fn behind_wrong_settings_that_name_artifacts_nothing_is_said_to_be_missing() {
+    let yaml = profile(
+        "  - {key: first, plugin: general, settings: {needs: [early.md]}}\n  \
+         - {key: brief, plugin: general, settings: {artefact: brief, needs: [none.md]}}\n  \
+         - {key: outline, plugin: general, settings: {needs: [brief.md]}}\n",
+    );
+    assert_snapshot!(Tried::new(yaml).with(general()).problems(), @r"
+    tried.yaml:4:26: the stage `first` needs `early.md`, and no stage before it makes that
+        hint: put a stage before it that makes it
+    tried.yaml:5:46: there is no setting `artefact`
+        hint: did you mean `artifact`? the settings: `artifact`, `needs`, `uses`
+    ");
+}
+
+#[test]
+fn behind_wrong_settings_that_name_nothing_it_is_known_what_is_missing() {
+    let yaml = profile(
+        "  - {key: research, plugin: research, settings: {depth: dep}}\n  \
+         - {key: keywords, plugin: keywords}\n",
+    );
+    assert_snapshot!(problems_of(&yaml), @r"
+    tried.yaml:4:57: `depth` is `dep`, and has to be one of `brief`, `standard`, `deep`
+        hint: did you mean `deep`?
+    tried.yaml:5:29: the stage `keywords` needs `positioning.md`, and no stage before it makes that
+        hint: put a stage before it that makes it; the stages before it make `research.md`
     ");
 }

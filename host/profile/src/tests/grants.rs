@@ -28,7 +28,7 @@ fn nonsense_and_what_the_operator_does_not_allow_are_reported_at_their_places() 
     tried.yaml:8:11: `http` cannot be `https://api.example.com/`: it is an address of a page, not of a host; leave out the scheme and the path
     tried.yaml:9:11: `http` cannot be `*`: a star stands for the first part of a name of at least three, as in `*.example.com`
     tried.yaml:10:11: the configuration of this host does not allow stages to reach `api.example.org`
-        hint: add it to `grants.http_hosts` in `stagewright.yaml`, or take it out of the profile; allowed there: `*.example.com`, `10.0.0.1:80`
+        hint: add `api.example.org` to `grants.http_hosts` in `stagewright.yaml`, or take it out of the profile; allowed there: `*.example.com`, `10.0.0.1:80`
     tried.yaml:12:11: the host `a.example.com` is granted twice
     tried.yaml:13:11: `http` has to be a text, not a number
         hint: write it in quotes

@@ -95,6 +95,30 @@ fn a_text_that_does_not_have_its_form_gets_the_hint_of_the_plugins_author() {
 }
 
 #[test]
+fn members_that_are_no_settings_are_called_as_the_plugin_s_author_calls_them() {
+    let schema = r##"{ "type": "object", "properties": { "form": { "$ref": "#/$defs/keywords" } },
+        "$defs": { "keywords": { "properties": { "minLength": {}, "items": { "$ref": "#/$defs/keywords" } },
+                                 "additionalProperties": false, "x-members": "the keywords" } } }"##;
+    assert_snapshot!(settled(schema, "{ form: { items: { minLenght: 3 } } }"), @r"
+    tried.yaml:6:34: `minLenght` is none of the keywords
+        hint: did you mean `minLength`? the keywords: `items`, `minLength`
+    ");
+    let said = serde_json::json!({ "form": { "not": {} } });
+    let wrong = crate::SettingsSchema::compile(schema).unwrap().settle(&said).unwrap_err();
+    assert_eq!(wrong, ["`not` is none of the keywords"]);
+}
+
+#[test]
+fn what_a_condition_of_the_schema_asks_for_is_named_like_anything_else() {
+    let schema = r#"{ "type": "object", "properties": { "t": { "if": { "type": "array" },
+        "then": { "items": { "enum": ["text"] } }, "else": { "enum": ["text"] } } } }"#;
+    assert_snapshot!(settled(schema, "{ t: txt }"), @r"
+    tried.yaml:6:20: `t` is `txt`, and has to be one of `text`
+        hint: did you mean `text`?
+    ");
+}
+
+#[test]
 fn a_required_setting_that_is_missing_is_named() {
     let schema =
         r#"{ "type": "object", "required": ["tone", "place"], "properties": { "tone": {} } }"#;

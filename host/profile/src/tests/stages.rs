@@ -235,11 +235,11 @@ fn an_unknown_provider_of_the_defaults_is_one_problem() {
 
 #[test]
 fn a_plugin_that_is_not_there_is_named_with_what_is() {
-    let yaml = profile(
-        "  - {key: a, plugin: reserch}\n  - {key: b, plugin: research@9.9.9}\n  - {key: c, plugin: ./own.wasm}\n  \
-         - {key: d, plugin: 'No such thing'}\n  - {key: e, plugin: 'sha256:12'}\n",
-    );
-    assert_snapshot!(problems_of(&yaml).replace("/tmp", ""), @r"
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let stages = "  - {key: a, plugin: reserch}\n  - {key: b, plugin: research@9.9.9}\n  - {key: c, plugin: ./own.wasm}\n  \
+                  - {key: d, plugin: 'No such thing'}\n  - {key: e, plugin: 'sha256:12'}\n  - {key: f, plugin: 'DIGEST'}\n";
+    let yaml = profile(&stages.replace("DIGEST", &digest));
+    assert_snapshot!(problems_of(&yaml).replace("/tmp", "").replace(&digest, "[digest]"), @r"
     tried.yaml:4:22: no plugin `reserch`
         hint: did you mean `research`? the plugins: `research`, `brand-voice`, `positioning`, `keywords`, `foundation-brief`
     tried.yaml:5:22: no plugin `research@9.9.9`
@@ -247,7 +247,9 @@ fn a_plugin_that_is_not_there_is_named_with_what_is() {
     tried.yaml:6:22: ./own.wasm: no such file
         hint: a relative path starts at the folder of the profile
     tried.yaml:7:22: `plugin` cannot be `No such thing`: not a plugin: write a name (`research`), a name with version (`research@1.0.0`), a digest (`sha256:…`) or a path (`./research.wasm`)
-    tried.yaml:8:22: `plugin` cannot be `sha256:12`: not a plugin: write a name (`research`), a name with version (`research@1.0.0`), a digest (`sha256:…`) or a path (`./research.wasm`)
+    tried.yaml:8:22: `plugin` cannot be `sha256:12`: not a whole digest: a profile needs `sha256:` and all 64 digits, as `stagewright plugins show` says them
+    tried.yaml:9:22: no plugin `[digest]`
+        hint: `stagewright plugins list` says what is there; `stagewright plugins add FILE` adds it
     ");
 }
 

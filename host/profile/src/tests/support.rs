@@ -183,10 +183,14 @@ impl PluginCatalog for FakeCatalog {
             let place = Path::new(base.unwrap_or("nowhere")).join(path).display().to_string();
             return Err(PluginError::Io { place, detail: "no such file".to_owned() });
         }
-        self.plugins.iter().find(matches).cloned().ok_or_else(|| PluginError::Unknown {
-            asked: reference.to_string(),
-            known: self.plugins.iter().map(|plugin| plugin.info.name.clone()).collect(),
-        })
+        let known = match reference {
+            PluginRef::Digest(_) => Vec::new(),
+            PluginRef::Name(_) | PluginRef::Version { .. } | PluginRef::Path(_) => {
+                self.plugins.iter().map(|plugin| plugin.info.name.clone()).collect()
+            }
+        };
+        let unknown = || PluginError::Unknown { asked: reference.to_string(), known };
+        self.plugins.iter().find(matches).cloned().ok_or_else(unknown)
     }
 
     fn pin(&self, _digest: &Digest) -> Result<(), PluginError> {

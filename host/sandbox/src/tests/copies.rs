@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use domain::naming::AskedPlugin;
 
-use super::uploads::{Host, mine};
+use super::uploads::{Host, mine, rebuilt};
 use super::*;
 use crate::catalog::digest_of;
 
@@ -148,9 +148,28 @@ fn the_beginning_of_a_digest_means_the_only_plugin_that_begins_so() {
     let other = if digest.hex().starts_with('0') { "sha256:11111111" } else { "sha256:00000000" };
     let unknown = meant(other).unwrap_err();
     assert!(matches!(unknown, UploadError::Plugin(PluginError::Unknown { .. })), "{unknown:?}");
+    assert_eq!(meant(&digest.hex()[..8]), Ok(PluginRef::Digest(digest.clone())));
+    assert_eq!(meant(digest.hex()), Ok(PluginRef::Digest(digest.clone())));
     // One that was damaged can be removed by its beginning, too.
     fs::write(host.file(&digest), "changed").unwrap();
     assert_eq!(meant(&digest.as_str()[..15]), Ok(PluginRef::Digest(digest.clone())));
+}
+
+#[test]
+fn digits_that_are_a_name_mean_the_plugin_that_has_it_before_a_digest_that_begins_so() {
+    let host = Host::new();
+    let meant = |text: &str| text.parse::<AskedPlugin>().unwrap().meant(&host.sandbox);
+    // Some build of it has a digest that begins with a letter, and so may be a name.
+    let builds = (0..100_u8).map(|idx| rebuilt(mine("1.0.0"), &idx.to_string()));
+    let is_name = |bytes: &Vec<u8>| digest_of(bytes).hex().starts_with(|first| first >= 'a');
+    let bytes = builds.into_iter().find(is_name).unwrap();
+    let digest = digest_of(&bytes);
+    let name = &digest.hex()[..8];
+    assert_says(&meant(name).unwrap_err().to_string(), &[&format!("no plugin `{name}`")]);
+    host.add(&bytes).unwrap();
+    assert_eq!(meant(name), Ok(PluginRef::Digest(digest.clone())));
+    host.add(&made::plain_plugin(name, "1.0.0")).unwrap();
+    assert_eq!(meant(name), Ok(PluginRef::Name(name.to_owned())));
 }
 
 #[test]

@@ -142,6 +142,92 @@ fn another_plugin_under_a_known_version_is_refused_unless_it_is_to_take_its_plac
 }
 
 #[test]
+fn an_earlier_upload_takes_its_name_back_when_it_is_asked_for() {
+    let host = Host::new();
+    let (first, second) = (mine("1.0.0"), rebuilt(mine("1.0.0"), "second"));
+    host.add(&first).unwrap();
+    host.add_at(&second, 2, Namesake::StepsBack).unwrap();
+    let stays = host.add_at(&first, 3, Namesake::Stays).unwrap();
+    assert!(matches!(stays, Added::Known(_)), "{stays:?}");
+    assert_eq!(host.found("mine@1.0.0").unwrap().digest, digest_of(&second));
+
+    let taken = host.add_at(&first, 4, Namesake::StepsBack).unwrap();
+    let Added::Latest(plugin) = &taken else { panic!("{taken:?}") };
+    let PluginSource::Uploaded(upload) = &plugin.source else { panic!("{plugin:?}") };
+    assert_eq!(upload.at.as_unix_ms(), 4);
+    let host = host.started_again();
+    for name in ["mine", "mine@1.0.0", digest_of(&first).as_str()] {
+        assert_eq!(&host.found(name).unwrap(), plugin, "{name}");
+    }
+    assert_eq!(host.names().len(), 4);
+
+    // Of a version that a person's file has, no upload has the name.
+    let file = rebuilt(mine("1.0.0"), "own");
+    fs::write(host.folder.path().join("plugins/own.wasm"), &file).unwrap();
+    let refused = host.add_at(&second, 5, Namesake::StepsBack).unwrap_err();
+    assert!(matches!(refused, UploadError::VersionTaken { may_step_back: false, .. }));
+    assert_eq!(host.found("mine").unwrap().digest, digest_of(&file));
+}
+
+#[test]
+fn what_is_part_of_the_program_takes_its_name_back_from_an_upload() {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = rogue()[0].1;
+    let sandbox = Sandbox::open(config(folder.path())).unwrap();
+    let add = |bytes: &[u8], at_ms: i64| {
+        let at = Timestamp::from_unix_ms(at_ms);
+        let asked = NewPlugin { at, by: None, namesake: Namesake::StepsBack };
+        sandbox.add(&mut &*bytes, &asked, &|| false).unwrap()
+    };
+    let own = rebuilt(shipped.to_vec(), "own");
+    let name = add(&own, 1).plugin().info.name.clone();
+    assert_eq!(sandbox.find(&named(&name), None).unwrap().digest, digest_of(&own));
+    assert!(matches!(add(shipped, 2), Added::Latest(_)));
+    assert_eq!(sandbox.find(&named(&name), None).unwrap().digest, digest_of(shipped));
+}
+
+#[test]
+fn the_bytes_of_a_damaged_upload_heal_it_and_change_nothing_that_a_name_means() {
+    let host = Host::new();
+    let (first, second) = (mine("1.0.0"), rebuilt(mine("1.0.0"), "second"));
+    host.add(&first).unwrap();
+    host.add_at(&second, 2, Namesake::StepsBack).unwrap();
+    for (damaged, at_ms) in [(&second, 2), (&first, 1)] {
+        let digest = digest_of(damaged);
+        fs::write(host.file(&digest), "changed").unwrap();
+        let healed = host.add_at(damaged, 9, Namesake::Stays).unwrap();
+        let PluginSource::Uploaded(upload) = &healed.plugin().source else { panic!("{healed:?}") };
+        assert_eq!(upload.at.as_unix_ms(), at_ms);
+        assert_eq!(host.found(digest.as_str()).as_ref(), Ok(healed.plugin()));
+        assert_eq!(host.found("mine").unwrap().digest, digest_of(&second));
+        assert_eq!(host.sandbox.list().1, []);
+    }
+    // Also while a person's file has the same bytes, or others under the same version.
+    fs::write(host.file(&digest_of(&first)), "changed").unwrap();
+    fs::write(host.folder.path().join("plugins/own.wasm"), &first).unwrap();
+    assert!(matches!(host.add(&first).unwrap(), Added::New(_)));
+    fs::write(host.file(&digest_of(&second)), "changed").unwrap();
+    assert!(matches!(host.add_at(&second, 9, Namesake::StepsBack).unwrap(), Added::New(_)));
+    assert_eq!(host.sandbox.list().1, []);
+    assert_eq!(host.found("mine").unwrap().digest, digest_of(&first));
+}
+
+#[test]
+fn a_damaged_upload_gives_its_name_to_another_one_that_is_asked_for() {
+    let host = Host::new();
+    let (first, second) = (mine("1.0.0"), rebuilt(mine("1.0.0"), "second"));
+    host.add(&first).unwrap();
+    host.add_at(&second, 2, Namesake::StepsBack).unwrap();
+    fs::write(host.file(&digest_of(&second)), "changed").unwrap();
+    assert!(host.found("mine@1.0.0").is_err());
+    assert!(matches!(host.add_at(&first, 3, Namesake::StepsBack).unwrap(), Added::Latest(_)));
+    assert_eq!(host.found("mine@1.0.0").unwrap().digest, digest_of(&first));
+    // And takes it back when it is whole.
+    host.add_at(&second, 4, Namesake::StepsBack).unwrap();
+    assert_eq!(host.found("mine@1.0.0").unwrap().digest, digest_of(&second));
+}
+
+#[test]
 fn a_persons_file_keeps_its_version() {
     let host = Host::new();
     let plugins = host.folder.path().join("plugins");

@@ -1,7 +1,7 @@
 //! `approvals`: see and decide what waits for a person.
 use control_api::dto::{
     ApprovalDetailDto, ApprovalDto, ArtifactDto, ArtifactEditDto, DecidedDto, DecisionRequest,
-    GateSubjectDto,
+    GateSubjectDto, RunDto,
 };
 
 use super::run::gates;
@@ -217,12 +217,21 @@ async fn perform_decision(session: &Session<'_>, asked: Asked) -> Result<Exit, E
         content_hash: asked.content_hash,
         edits: asked.edits,
     };
-    let decided = session.client.decide(&asked.approval, asked.verdict, &body).await?;
     // A grant or a wish lets the run go on. Where no server carries it on, this process does.
-    if decided.open || decided.status.is_final() || asked.is_detached || !session.is_local() {
-        return Ok(say(session, &decided));
+    let is_followed = session.is_local() && !asked.is_detached;
+    let before = if is_followed { Some(run_of(session, &asked.approval).await?) } else { None };
+    let decided = session.client.decide(&asked.approval, asked.verdict, &body).await?;
+    match before {
+        Some(before) if !decided.open && !decided.status.is_final() => {
+            follow_on(session, &before, gates(session, false)).await
+        }
+        Some(_) | None => Ok(say(session, &decided)),
     }
-    follow_on(session, &decided.run_id, gates(session, false)).await
+}
+
+async fn run_of(session: &Session<'_>, approval_id: &str) -> Result<RunDto, Error> {
+    let detail = session.client.approval(approval_id).await?;
+    session.client.run(&detail.approval.run_id).await
 }
 
 async fn edit(session: &Session<'_>, asked: Edit) -> Result<Exit, Error> {

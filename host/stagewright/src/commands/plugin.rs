@@ -1,6 +1,7 @@
 //! `plugin`: what an author does on their own machine. Opens no data folder, but for `record`.
 mod build;
 mod check;
+mod failure;
 mod network;
 mod new;
 mod record;

@@ -1,7 +1,7 @@
 //! `runs`: see and steer runs.
 mod show;
 
-use control_api::dto::{CommandRequest, CommandedDto, RetryRequest};
+use control_api::dto::{CommandRequest, CommandedDto, RetryRequest, RunDto};
 
 pub(super) use self::show::say_request;
 use super::run::gates;
@@ -146,27 +146,31 @@ async fn command_run(
 }
 
 async fn resume(session: &Session<'_>, asked: Continue) -> Result<Exit, Error> {
-    let commanded = command_run(session, &asked.run, RunCommand::Resume, None).await?;
-    carry_on(session, &commanded, asked.detach).await
+    let before = session.client.run(&run_id(session, &asked.run).await?).await?;
+    let run = OneRun { run: before.summary.run_id.clone() };
+    let commanded = command_run(session, &run, RunCommand::Resume, None).await?;
+    carry_on(session, &before, &commanded, asked.detach).await
 }
 
 async fn retry(session: &Session<'_>, asked: Retry) -> Result<Exit, Error> {
     let run_id = run_id(session, &asked.run).await?;
     let body = RetryRequest { stage: asked.stage, actor: Some(session.config.actor.clone()) };
+    let before = session.client.run(&run_id).await?;
     let commanded = session.client.retry(&run_id, &body).await?;
-    carry_on(session, &commanded, asked.detach).await
+    carry_on(session, &before, &commanded, asked.detach).await
 }
 
 /// After a command that lets a run go on: where no server does it, this process carries it on and follows it.
 async fn carry_on(
     session: &Session<'_>,
+    before: &RunDto,
     commanded: &CommandedDto,
     is_detached: bool,
 ) -> Result<Exit, Error> {
     if commanded.status.is_final() || is_detached || !session.is_local() {
         return Ok(say_commanded(session, commanded));
     }
-    follow_on(session, &commanded.run_id, gates(session, false)).await
+    follow_on(session, before, gates(session, false)).await
 }
 
 fn say_commanded(session: &Session<'_>, commanded: &CommandedDto) -> Exit {

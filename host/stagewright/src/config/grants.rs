@@ -38,7 +38,7 @@ pub(super) fn resolve(layers: &Layers, said: &SaidGrants) -> Result<HttpSettings
     if let Some(host) = settings.private_hosts.iter().find(|host| !covered(host)) {
         return Err(Error::Config {
             message: format!("`{PRIVATE_HOSTS}` names `{host}`, which `{HTTP_HOSTS}` does not"),
-            hint: Some(format!("add it to `{HTTP_HOSTS}`: it says which hosts are reached at all")),
+            hint: Some(uncovered_hint(host, &settings.hosts)),
         });
     }
     if let Some(seconds) = said.request_s {
@@ -46,6 +46,21 @@ pub(super) fn resolve(layers: &Layers, said: &SaidGrants) -> Result<HttpSettings
         settings.request_time_max = Duration::from_secs(seconds);
     }
     Ok(settings)
+}
+
+/// What to do about a private host that may not be reached at all: mostly it is a port that was left out.
+fn uncovered_hint(private: &HttpGrant, allowed: &[HttpGrant]) -> String {
+    let same_host = |allowed: &&HttpGrant| private.covers_host(allowed);
+    let meant: Vec<String> =
+        allowed.iter().filter(same_host).map(|host| format!("\"{host}\"")).collect();
+    if meant.is_empty() {
+        return format!("add it to `{HTTP_HOSTS}`: it says which hosts are reached at all");
+    }
+    format!(
+        "an entry without a port means port 443, and one with a port that port alone: write `private_hosts: [{}]`, as in \
+         `{HTTP_HOSTS}`",
+        meant.join(", ")
+    )
 }
 
 fn hosts(key: &str, said: Option<&[String]>) -> Result<Vec<HttpGrant>, Error> {

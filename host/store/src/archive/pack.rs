@@ -24,6 +24,8 @@ pub const ARCHIVE_BYTES_MAX: u64 = 512 << 20;
 pub(super) const UNPACKED_BYTES_MAX: u64 = 4 << 30;
 /// Most entries of an archive: ten thousand stages with a hundred texts each.
 const ENTRY_COUNT_MAX: u64 = 1_000_000;
+/// Bytes that are unpacked at once.
+const COPIED_BYTES: usize = 64 << 10;
 /// Rights of a file in an archive: its user may read and write it.
 const FILE_MODE: u32 = 0o600;
 
@@ -120,7 +122,7 @@ impl<'a> Entries<'a> {
         self,
         mut show: impl FnMut(&mut Entry<'_>) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {
-        let bad = |error: io::Error| ArchiveError::bad("the archive", said(&error));
+        let bad = |error: io::Error| unreadable("the archive", error);
         // An archive that goes on behind the bound ends early, and is refused for that.
         let bounded = MultiGzDecoder::new(BufReader::new(self.file)).take(self.unpacked_bytes_max);
         let mut archive = Archive::new(bounded);
@@ -139,9 +141,18 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// Says what a library says, and that it is about the whole file.
-fn said(error: &io::Error) -> String {
-    format!("it is no complete archive: {error}")
+/// Tells what is wrong with an archive from what is wrong with the disk on which it lies: the libraries that unpack it have
+/// errors of these kinds alone, and an operating system that cannot read a file has others.
+fn unreadable(what: &str, error: io::Error) -> ArchiveError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            ArchiveError::bad(what, format!("the archive is cut off: {error}"))
+        }
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
+            ArchiveError::bad(what, format!("the archive is damaged, or none: {error}"))
+        }
+        _ => packing_failed(what, error),
+    }
 }
 
 /// The name of an entry that is a file and stays where it belongs.
@@ -179,7 +190,7 @@ impl Entry<'_> {
         }
         let mut bytes = Vec::new();
         let read = self.content.read_to_end(&mut bytes);
-        read.map_err(|error| ArchiveError::bad(&self.name, said(&error)))?;
+        read.map_err(|error| unreadable(&self.name, error))?;
         if bytes.len() as u64 == self.size_bytes {
             return Ok(bytes);
         }
@@ -205,7 +216,7 @@ impl Entry<'_> {
             line.clear();
             let mut bounded = content.by_ref().take(line_bytes_max);
             let read = bounded.read_until(b'\n', &mut line);
-            let read = read.map_err(|error| ArchiveError::bad(name, said(&error)))?;
+            let read = read.map_err(|error| unreadable(name, error))?;
             read_bytes += read as u64;
             if read == 0 {
                 break;
@@ -226,11 +237,22 @@ impl Entry<'_> {
 
     /// Writes everything to a file; gives its digest in hexadecimal.
     pub(crate) fn copy_to(&mut self, file: &mut File) -> Result<String, ArchiveError> {
-        let mut hashing = Hashing { inner: &mut self.content, hash: Sha256::new() };
-        let copied = io::copy(&mut hashing, file);
-        let copied = copied.map_err(|error| packing_failed(&self.name, error))?;
+        let (mut hash, mut copied, mut buffer) = (Sha256::new(), 0, vec![0; COPIED_BYTES]);
+        loop {
+            let read = match self.content.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // Apart from those of writing: the archive can be bad where the disk is well.
+                Err(error) => return Err(unreadable(&self.name, error)),
+            };
+            let piece = buffer.get(..read).unwrap_or_default();
+            hash.update(piece);
+            file.write_all(piece).map_err(|error| packing_failed(&self.name, error))?;
+            copied += read as u64;
+        }
         if copied == self.size_bytes {
-            return Ok(hex::encode(hashing.hash.finalize()));
+            return Ok(hex::encode(hash.finalize()));
         }
         Err(ArchiveError::bad(&self.name, "it ends early"))
     }

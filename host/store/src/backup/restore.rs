@@ -17,6 +17,8 @@ use crate::{Error, check};
 const UNPACKED_BYTES_MAX: u64 = 4 << 40;
 /// Largest manifest, in bytes: a hundred thousand files.
 const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+/// Compiled code, which may be anybody's: a plugin's author has it in a folder in which nothing ever ran.
+const CACHE_FOLDER: &str = "cache";
 /// What the folder is called while it is not whole.
 const STAGING_PREFIX: &str = ".stagewright-restoring-";
 /// The folder in it that is put in place.
@@ -39,9 +41,9 @@ pub struct Restored {
     pub has_secrets: bool,
 }
 
-/// Puts a backup into a folder that is empty or does not exist. The folder is there as a whole and sound, or nothing of
-/// it. A process that dies meanwhile leaves a folder behind whose name begins with `.stagewright-restoring-`: in the folder
-/// itself if it was there, else beside it. Blocks.
+/// Puts a backup into a folder that is empty, but for compiled code, or does not exist. The folder is there as a whole
+/// and sound, or nothing of it. A process that dies meanwhile leaves a folder behind whose name begins with
+/// `.stagewright-restoring-`: in the folder itself if it was there, else beside it. Blocks.
 ///
 /// # Errors
 /// [`ArchiveError::FolderNotEmpty`], [`ArchiveError::Bad`] with the entry that is at fault, or what the disk says.
@@ -70,7 +72,8 @@ pub fn restore(archive: &File, data_dir: &Path) -> Result<Restored, ArchiveError
 enum Place {
     /// There is nothing yet.
     Absent(PathBuf),
-    /// There is an empty folder. It stays, because it may be one that a volume is mounted on, or that a link leads to.
+    /// There is a folder with nothing in it but compiled code. It stays, because it may be one that a volume is mounted
+    /// on, or that a link leads to.
     Empty(PathBuf),
 }
 
@@ -78,10 +81,16 @@ impl Place {
     fn of(data_dir: &Path) -> Result<Self, ArchiveError> {
         let failed = |error| Error::io(data_dir, error);
         match fs::read_dir(data_dir) {
-            Ok(mut entries) => match entries.next() {
-                None => Ok(Place::Empty(data_dir.canonicalize().map_err(failed)?)),
-                Some(_) => Err(ArchiveError::FolderNotEmpty(data_dir.to_owned())),
-            },
+            Ok(mut entries) => {
+                let is_cache = |entry: io::Result<fs::DirEntry>| {
+                    entry.is_ok_and(|entry| entry.file_name() == CACHE_FOLDER)
+                };
+                if entries.all(is_cache) {
+                    Ok(Place::Empty(data_dir.canonicalize().map_err(failed)?))
+                } else {
+                    Err(ArchiveError::FolderNotEmpty(data_dir.to_owned()))
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if data_dir.is_symlink() {
                     let cause = "it is a link to a folder that does not exist";

@@ -470,9 +470,10 @@ async fn a_backup_is_restored_into_an_empty_folder_alone() {
     let again = restore(&backup, &target);
     assert!(matches!(again, Err(ArchiveError::FolderNotEmpty(_))), "{again:?}");
     let second = folder.path().join("second");
-    fs::create_dir(&second).unwrap();
+    fs::create_dir_all(second.join("cache/compiled")).unwrap();
     assert!(restore(&with_secrets, &second).unwrap().has_secrets);
     assert!(!second.join("vault.key").exists(), "never what opens it");
+    assert!(second.join("cache/compiled").is_dir(), "what was compiled stays");
 }
 
 #[tokio::test]
@@ -510,6 +511,39 @@ async fn a_backup_in_which_anything_differs_is_not_restored() {
     the archive cannot be used: `manifest.json`: it is missing
     the archive cannot be used: `elsewhere/p.yaml`: a backup has no such file
     ");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_backup_that_is_cut_or_damaged_is_no_fault_of_the_disk() {
+    let scene = completed().await;
+    let component = scene.folder.path().join("pinned/a.wasm");
+    fs::create_dir_all(component.parent().unwrap()).unwrap();
+    // Digits of which compression makes half at most, so that the middle of the archive is of this file.
+    let digits = |number: u64| format!("{:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    fs::write(&component, (1..=64_000).map(digits).collect::<String>()).unwrap();
+    let mut backup = scene.store.backup(Secrets::LeftOut, at(9), &|| false).unwrap();
+    let mut whole = Vec::new();
+    std::io::Read::read_to_end(&mut backup, &mut whole).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |bytes: &[u8]| {
+        let file = spool::nameless(scene.folder.path()).unwrap();
+        std::io::Write::write_all(&mut &file, bytes).unwrap();
+        let error = restore(&file, &folder.path().join("data")).unwrap_err();
+        assert!(matches!(error, ArchiveError::Bad { .. }), "{error:?}");
+        error.to_string()
+    };
+    let damaged = |from: usize| [&whole[..from], &[0xff; 4096], &whole[from + 4096..]].concat();
+    refused(&damaged(whole.len() / 2));
+    let said = [&whole[..whole.len() / 2], &damaged(10), b"no archive"].map(refused);
+    insta::assert_snapshot!(said.join("\n"), @r"
+    the archive cannot be used: `pinned/a.wasm`: the archive is cut off: incomplete deflate stream
+    the archive cannot be used: `the archive`: the archive is damaged, or none: corrupt deflate stream
+    the archive cannot be used: `the archive`: the archive is damaged, or none: invalid gzip header
+    ");
+    for tenth in 0..10 {
+        refused(&whole[..whole.len() * tenth / 10]);
+    }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 

@@ -19,12 +19,44 @@ function failure(tag, code, message) {
 /** Lines of a stack that are told. A recursion that went too deep has thousands that are the same. */
 const STACK_LINES_MAX = 30;
 
+/** What the functions of the contract give: `wit/stage.wit` in the names of this language. A `?` may be left out. */
+const FORMS = {
+  describe: {
+    name: 'string',
+    version: 'string',
+    summary: 'string',
+    needs: ['string'],
+    uses: ['string'],
+    makes: [{ name: 'string', mediaType: 'string', summary: 'string' }],
+    settingsSchema: 'string',
+  },
+  buildPrompt: {
+    messages: [{ role: 'string', content: 'string' }],
+    options: {
+      maxTokens: 'number?',
+      temperature: 'number?',
+      topP: 'number?',
+      stop: ['string'],
+      seed: 'bigint?',
+      responseFormat: { tag: 'string' },
+    },
+    label: 'string?',
+  },
+  run: {
+    artifacts: [{ name: 'string', mediaType: 'string', body: 'string' }],
+    data: 'string',
+    summary: 'string',
+    variables: [{ name: 'string', value: 'string' }],
+  },
+};
+
 /**
- * The plugin, as it is to be exported. What one of its functions throws and is no error of the contract goes to standard
- * error with its stack: the host shows it, and the runtime would keep the place to itself.
+ * The plugin, as it is to be exported. What one of its functions gives is compared with the contract, since the runtime
+ * says what is wrong and not where. What one throws and is no error of the contract goes to standard error with its
+ * stack: the host shows it, and the runtime would keep the place to itself.
  */
 export function exported(plugin) {
-  const told = ([name, work]) => [name, (...given) => tellingWhatIsThrown(() => work(...given))];
+  const told = ([name, work]) => [name, (...given) => tellingWhatIsThrown(() => checked(name, work(...given)))];
   return Object.fromEntries(Object.entries(plugin).map(told));
 }
 
@@ -36,6 +68,36 @@ function tellingWhatIsThrown(work) {
   } catch (error) {
     return tellAndThrow(error);
   }
+}
+
+function checked(name, result) {
+  if (result instanceof Promise) return result.then((value) => checked(name, value));
+  checkForm(result, FORMS[name], `what \`${name}\` returns`);
+  return result;
+}
+
+function checkForm(value, form, place) {
+  if (Array.isArray(form)) {
+    if (!Array.isArray(value)) throw wrong(value, 'an array', place);
+    value.forEach((item, index) => checkForm(item, form[0], `item ${index} of ${place}`));
+  } else if (typeof form === 'object') {
+    const members = Object.entries(form);
+    const names = members.map(([name]) => `\`${name}\``).join(', ');
+    if (typeof value !== 'object' || value === null) throw wrong(value, `an object with ${names}`, place);
+    members.forEach(([name, member]) => checkForm(value[name], member, `\`${name}\` of ${place}`));
+  } else {
+    const isLeftOut = form.endsWith('?') && value === undefined;
+    const wanted = form.replace('?', '');
+    if (!isLeftOut && typeof value !== wanted) throw wrong(value, `a ${wanted}`, place);
+  }
+}
+
+function wrong(value, wanted, place) {
+  const found = value === null ? 'null' : typeof value;
+  const error = new TypeError(`${place} is ${found}, and has to be ${wanted}`);
+  // The message has the place: where it was noticed says nothing.
+  error.stack = '';
+  return error;
 }
 
 function tellAndThrow(error) {

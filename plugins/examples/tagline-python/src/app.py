@@ -5,10 +5,11 @@ from wit_world.imports import log
 from wit_world.imports.types import ArtifactSpec, ModelRequest, StageContext, StageInfo, StageOutput
 
 import taglines
-from stage import ask_until_usable, json_text
+from stage import ask_until_usable, checked, json_text
 
 
 # The class has the name of the contract's interface.
+@checked
 class Plugin(exports.Plugin):
     def describe(self) -> StageInfo:
         return StageInfo(

@@ -12,6 +12,8 @@ const ESCAPE: char = '\\';
 const DEPTH_MAX: usize = 16;
 /// Longest tag that a message repeats, in bytes.
 const SHOWN_BYTES_MAX: usize = 80;
+/// Longest name of a variable or a skill.
+const WORD_LEN_MAX: usize = 64;
 /// What can be named, for messages.
 const KNOWN: &str = "`request`, `variable.NAME`, `artifact.FILE`, `artifact.STAGE/FILE`, `skill.NAME`, `skills`, `feedback` \
     and `previous`";
@@ -140,17 +142,18 @@ impl Parser<'_> {
 
 fn name(said: &str, spot: Spot) -> Result<Name, StageError> {
     let (kind, rest) = said.split_once('.').unwrap_or((said, ""));
+    let kind = kind.trim();
     // A brace in a name is one that was forgotten to be closed.
     let is_name = |name: &&str| !name.is_empty() && !name.contains(['{', '}']);
-    let named = || Some(rest.trim()).filter(is_name).map(str::to_owned);
-    let found = match kind.trim() {
+    let named = Some(rest.trim()).filter(is_name);
+    let found = match kind {
         "request" if rest.is_empty() => Some(Name::Request),
         "skills" if rest.is_empty() => Some(Name::Skills),
         "feedback" if rest.is_empty() => Some(Name::Feedback),
         "previous" if rest.is_empty() => Some(Name::Previous),
-        "variable" => named().map(Name::Variable),
-        "skill" => named().map(Name::Skill),
-        "artifact" => named().and_then(artifact),
+        "variable" => named.map(|name| word(kind, name, spot).map(Name::Variable)).transpose()?,
+        "skill" => named.map(|name| word(kind, name, spot).map(Name::Skill)).transpose()?,
+        "artifact" => named.and_then(artifact),
         _ => None,
     };
     found.ok_or_else(|| {
@@ -159,10 +162,27 @@ fn name(said: &str, spot: Spot) -> Result<Name, StageError> {
     })
 }
 
+/// A name as variables and skills have it. Whatever else stands there was meant to be calculated.
+fn word(kind: &str, name: &str, spot: Spot) -> Result<String, StageError> {
+    let is_letter = |letter: char| letter.is_ascii_lowercase();
+    let is_part = |letter: char| is_letter(letter) || letter.is_ascii_digit() || letter == '_';
+    if name.starts_with(is_letter) && name.chars().all(is_part) && name.len() <= WORD_LEN_MAX {
+        return Ok(name.to_owned());
+    }
+    let shown = text::one_line(name, SHOWN_BYTES_MAX);
+    Err(broken(
+        spot,
+        format!(
+            "`{shown}` cannot be the name of a {kind}: it has lower-case letters, digits and `_` alone, begins with a \
+             letter, and has at most {WORD_LEN_MAX} of them; there are no operators and no filters"
+        ),
+    ))
+}
+
 /// `FILE` or `STAGE/FILE`.
-fn artifact(name: String) -> Option<Name> {
+fn artifact(name: &str) -> Option<Name> {
     let Some((stage, file)) = name.split_once('/') else {
-        return Some(Name::Artifact { stage: None, file: name });
+        return Some(Name::Artifact { stage: None, file: name.to_owned() });
     };
     let (stage, file) = (stage.trim(), file.trim());
     let is_whole = !stage.is_empty() && !file.is_empty();

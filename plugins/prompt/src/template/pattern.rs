@@ -7,8 +7,9 @@
 
 /// What a host says to a template that does not have the form.
 pub(crate) const HINT: &str = "close each `{{` by `}}` on the same line, with `request`, `variable.NAME`, \
-    `artifact.FILE`, `artifact.STAGE/FILE`, `skill.NAME`, `skills`, `feedback` or `previous` between them; end each \
-    `{{#if NAME}}` by `{{/if}}`, with at most one `{{else}}` before it; write `\\{{` for two braces that are meant as such";
+    `artifact.FILE`, `artifact.STAGE/FILE`, `skill.NAME`, `skills`, `feedback` or `previous` between them, where NAME has \
+    lower-case letters, digits and `_` alone; there are no operators and no filters; end each `{{#if …}}` by `{{/if}}`, with \
+    at most one `{{else}}` before it; write `\\{{` for two braces that are meant as such";
 
 /// Conditions within conditions that are looked at.
 const DEPTH: usize = 3;
@@ -23,9 +24,9 @@ const BLANK: &str = r"[^\P{White_Space}\n]*";
 const WORDS: &str = "request|skills|feedback|previous";
 /// What stands before the dot of other names.
 const KINDS: &str = "variable|skill";
-/// What stands behind it.
-const REST: &str = r"[^\p{White_Space}{}][^\n{}]*";
-/// The same behind `artifact.`: `FILE` or `STAGE/FILE`.
+/// What stands behind it, up to blanks.
+const WORD: &str = "[a-z][a-z0-9_]{0,63}";
+/// What stands behind `artifact.`: `FILE` or `STAGE/FILE`.
 const FILE: &str =
     r"[^\p{White_Space}{}/][^\n{}/]*(?:/[^\P{White_Space}\n]*[^\p{White_Space}{}][^\n{}]*)?";
 
@@ -48,7 +49,7 @@ pub(crate) fn line() -> String {
 fn forms() -> Forms {
     let dot = format!(r"{BLANK}\.{BLANK}");
     let words = format!(r"(?:{WORDS}){BLANK}\.?{BLANK}");
-    let name = format!(r"(?:{words}|(?:{KINDS}){dot}{REST}|artifact{dot}{FILE})\}}\}}");
+    let name = format!(r"(?:{words}|(?:{KINDS}){dot}{WORD}{BLANK}|artifact{dot}{FILE})\}}\}}");
     let open = format!(r"\{{\{{{BLANK}");
     let (otherwise, end) = (format!(r"else{BLANK}\}}\}}"), format!(r"/if{BLANK}\}}\}}"));
     let asked = format!("#if {BLANK}{name}");
@@ -155,9 +156,26 @@ mod tests {
             "#if \u{3000}skill.x",
             "#if\u{3000}skill.x",
             "Request",
+            "variable.audience == \"x\"",
+            "#if variable.audience == \"x\"",
+            "variable.audience|upper",
+            "variable.audience | upper",
+            "variable.audience.name",
+            "variable.Audience",
+            "variable.au-dience",
+            "variable.9th",
+            "variable._x",
+            "variable.é",
+            "variable.x9_",
+            "#if ! variable.x",
+            "skill.house|upper",
+            "#if skill.house == \"x\"",
         ] {
             agrees(&form, &format!("a {{{{{inner}}}}} b"));
             agrees(&form, &format!("{{{{#if request}}}}{{{{{inner}}}}}{{{{/if}}}}"));
+        }
+        for len in [1, 63, 64, 65, 66] {
+            agrees(&form, &format!("{{{{variable.{}}}}}", "x".repeat(len)));
         }
         let deep = |count: usize| {
             format!("{}x{}", "{{#if request}}".repeat(count), "{{/if}}".repeat(count))

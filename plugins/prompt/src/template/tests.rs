@@ -152,13 +152,61 @@ fn what_is_missing_is_named_with_its_place_and_the_cure() {
     refused(
         "{{variable.none}}",
         "template_value_missing",
-        "`prompt`, line 1, column 1: the run has no variable `none`: give it at the start of the run, or ask for it with `{{#if …}}`",
+        "`prompt`, line 1, column 1: the run has no variable `none`, and has `region`, `weeks`, `empty`, `odd`: give it at the start of the run, or ask for it with `{{#if …}}`",
     );
     refused(
         "{{skill.none}}",
         "template_value_missing",
-        "`prompt`, line 1, column 1: the stage has no skill `none`: name it in the `skills` of the stage",
+        "`prompt`, line 1, column 1: the stage has no skill `none`, and has `house`: name it in the `skills` of the stage",
     );
+}
+
+#[test]
+fn an_artifact_of_another_stage_is_said_to_be_there() {
+    refused(
+        "{{artifact.pn/brief.md}}",
+        "template_value_missing",
+        "`prompt`, line 1, column 1: the stage `pn` made no `brief.md`, but `pm`, `lead` did: name that stage, or ask for \
+         it with `{{#if …}}`",
+    );
+    refused(
+        "{{artifact.pm/none.md}}",
+        "template_value_missing",
+        "`prompt`, line 1, column 1: no earlier stage made `none.md`: name it in `needs`, or ask for it with `{{#if …}}`",
+    );
+}
+
+#[test]
+fn a_run_with_many_variables_names_the_first_of_them() {
+    let mut context = StageContext::new("Honey.");
+    let template = Template::parse("{{variable.none}}").unwrap();
+    let message = |context: &StageContext| {
+        template.fill(context).unwrap_err().failure().unwrap().message.clone()
+    };
+    assert!(message(&context).contains("no variable `none`: give it"), "{}", message(&context));
+    context.variables = (1..=11)
+        .map(|number| Variable { name: format!("v{number}"), value: "1".to_owned() })
+        .collect();
+    assert!(message(&context).contains(", `v10` and others: "), "{}", message(&context));
+    context.variables.pop();
+    assert!(message(&context).contains(", `v10`: "), "{}", message(&context));
+}
+
+#[test]
+fn what_is_meant_to_be_calculated_is_refused() {
+    for (kind, meant) in [
+        ("variable", "audience == \"x\""),
+        ("variable", "audience|upper"),
+        ("variable", "audience.name"),
+        ("skill", "house|upper"),
+    ] {
+        let expected = format!(
+            "`prompt`, line 1, column 1: `{meant}` cannot be the name of a {kind}: it has lower-case letters, digits and \
+             `_` alone, begins with a letter, and has at most 64 of them; there are no operators and no filters"
+        );
+        refused(&format!("{{{{#if {kind}.{meant}}}}}x{{{{/if}}}}"), "template_broken", &expected);
+        refused(&format!("{{{{ {kind}.{meant} }}}}"), "template_broken", &expected);
+    }
 }
 
 #[test]

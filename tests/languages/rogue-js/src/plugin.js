@@ -26,6 +26,10 @@ const misdeeds = {
     return { artifacts: 'none' };
   },
 
+  no_return() {
+    output('rogue.md');
+  },
+
   unusable() {
     return output('../up.md');
   },

@@ -9,6 +9,8 @@ from wit_world import exports
 from wit_world.imports import log
 from wit_world.imports.types import Artifact, ArtifactSpec, StageInfo, StageOutput
 
+from stage import checked
+
 
 def throw() -> StageOutput:
     return write_tagline(None)
@@ -37,6 +39,10 @@ def wrong_type() -> StageOutput:
     return StageOutput(artifacts="none", data="null", summary="", variables=[])
 
 
+def no_return() -> None:
+    output("rogue.md")
+
+
 def unusable() -> StageOutput:
     return output("../up.md")
 
@@ -63,6 +69,7 @@ def output(name: str, data: Any = None) -> StageOutput:
     return StageOutput(artifacts, json.dumps(data), "Rogue.", [])
 
 
+@checked
 class Plugin(exports.Plugin):
     def describe(self) -> StageInfo:
         return StageInfo(

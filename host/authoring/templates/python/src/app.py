@@ -4,10 +4,11 @@ from wit_world import exports
 from wit_world.imports.types import ArtifactSpec, ModelRequest, StageContext, StageInfo, StageOutput
 
 import brief
-from stage import ask_until_usable, json_text
+from stage import ask_until_usable, checked, json_text
 
 
 # The class has the name of the contract's interface.
+@checked
 class Plugin(exports.Plugin):
     def describe(self) -> StageInfo:
         """Who the plugin is, and what it needs and makes. The same on every call."""

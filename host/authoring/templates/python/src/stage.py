@@ -6,10 +6,12 @@ is a fault of the plugin, and the host shows it with its traceback.
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from dataclasses import is_dataclass, replace
+from functools import wraps
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from componentize_py_types import Err
+from wit_world import exports
 from wit_world.imports import llm, log
 from wit_world.imports.types import (
     Completion,
@@ -27,6 +29,49 @@ from wit_world.imports.types import (
     StageError_InvalidOutput,
     StageError_Llm,
 )
+
+
+def checked[P](plugin: type[P]) -> type[P]:
+    """The plugin, as it is to be exported: what its functions return is compared with the contract, since the runtime
+    says that something is wrong and not where."""
+    for name in ("describe", "build_prompt", "run"):
+        setattr(plugin, name, _checked(name, getattr(plugin, name)))
+    return plugin
+
+
+def _checked(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    kind = get_type_hints(getattr(exports.Plugin, name))["return"]
+
+    @wraps(work)
+    def told(*given: Any) -> Any:
+        result = work(*given)
+        if problem := _problem(result, kind, f"what `{name}` returns"):
+            raise TypeError(problem)
+        return result
+
+    return told
+
+
+def _problem(value: Any, kind: Any, place: str) -> str | None:
+    """The first thing in a value that is not of its kind."""
+    found = f"{place} is {type(value).__name__}, and has to be "
+    if get_origin(kind) is list:
+        if not isinstance(value, list):
+            return found + "a list"
+        members = [(item, get_args(kind)[0], f"item {index} of {place}") for index, item in enumerate(value)]
+    elif get_origin(kind) is Union:
+        if all(_problem(value, one, place) for one in get_args(kind)):
+            return found + " or ".join(one.__name__ for one in get_args(kind))
+        members = []
+    elif not isinstance(value, (int, float) if kind is float else kind):
+        return found + kind.__name__
+    elif is_dataclass(kind):
+        hints = get_type_hints(kind).items()
+        members = [(getattr(value, name), one, f"`{name}` of {place}") for name, one in hints]
+    else:
+        members = []
+    problems = (_problem(*member) for member in members)
+    return next((problem for problem in problems if problem), None)
 
 
 def bad_input(code: str, message: str) -> Err:

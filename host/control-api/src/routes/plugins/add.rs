@@ -55,7 +55,7 @@ pub(crate) async fn add_plugin(
     let added = state.engine.add_plugin(file, actor, query.namesake).await?;
     let status = match &added {
         Added::New(_) => StatusCode::CREATED,
-        Added::Known(_) => StatusCode::OK,
+        Added::Known(_) | Added::Latest(_) => StatusCode::OK,
     };
     let digest = added.plugin().digest.clone();
     let look = move |engine: &engine::Engine| engine.profiles_by_plugin().remove(&digest);

@@ -29,7 +29,7 @@ impl QueryWords for RemoveQuery {
 #[utoipa::path(
     delete, path = "/api/v2/plugins/{name}", operation_id = "remove_plugin", tag = "plugins",
     params(
-        ("name" = String, Path, description = "`name`, `name@version` or `sha256:...`; of a digest the first eight digits are enough; it has to mean one upload"),
+        ("name" = String, Path, description = "`name`, `name@version` or `sha256:...`; of a digest the first eight digits are enough, also without `sha256:` if no plugin has that name; it has to mean one upload"),
         ("actor" = Option<String>, Query, description = "Who removes it"),
         ("force" = Option<bool>, Query, description = "Also while somebody needs it"),
     ),

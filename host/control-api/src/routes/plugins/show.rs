@@ -10,7 +10,7 @@ use crate::{ApiState, Problem};
 /// Shows a plugin by its name, `name@version` or digest.
 #[utoipa::path(
     get, path = "/api/v2/plugins/{name}", operation_id = "show_plugin", tag = "plugins",
-    params(("name" = String, Path, description = "`name`, `name@version` or `sha256:...`, of which the first eight digits are enough if no other begins so")),
+    params(("name" = String, Path, description = "`name`, `name@version` or `sha256:...`, of which the first eight digits are enough if no other begins so, also without `sha256:` if no plugin has that name")),
     responses((status = 200, body = PluginDto))
 )]
 pub(crate) async fn show_plugin(

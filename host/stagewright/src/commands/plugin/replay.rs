@@ -1,14 +1,16 @@
 //! `plugin replay`.
 use std::path::{Path, PathBuf};
 
+use authoring::Failure;
 use authoring::project::Project;
-use authoring::recording::{Recording, Replayed, replay as replayed};
+use authoring::recording::{Part, Recording, Replayed, replay as replayed};
 use authoring::trial::{CodeCache, plugin_in};
 use domain::port::{KnownPlugin, PluginCatalog as _, PluginError};
 use sandbox::Sandbox;
 use serde::Serialize;
 
 use super::check::{is_no_folder, say_compiling, unreadable};
+use super::failure::show_failure;
 use crate::args::Replay;
 use crate::config::Config;
 use crate::error::{Error, Exit};
@@ -31,6 +33,9 @@ struct Shown {
     equal: bool,
     /// Where it first differs.
     divergence: Option<ShownDivergence>,
+    /// How the stage failed in the replay, if it did by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Failure>,
 }
 
 #[derive(Serialize)]
@@ -206,6 +211,7 @@ fn shown(
         is_other_component: done.is_other_component,
         equal: done.divergence.is_none(),
         divergence,
+        failure: done.failure(),
     }
 }
 
@@ -255,5 +261,9 @@ fn tell(output: &Output, recording: &Recording, plugin: &KnownPlugin, done: &Rep
     output.line(&format!("{word} {name} at {}: {}", divergence.part, divergence.message));
     if !divergence.diff.is_empty() {
         output.diff(&divergence.diff);
+    }
+    // Where the outcome differs, the difference has it already.
+    if let Some(failure) = done.failure().filter(|_| divergence.part != Part::Outcome) {
+        show_failure(output, &failure);
     }
 }

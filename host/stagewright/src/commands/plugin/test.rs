@@ -1,14 +1,13 @@
 //! `plugin test`.
 use std::path::{Path, PathBuf};
 
-use authoring::fixtures::{Change, Failure, Purpose, Report, Verdict, fixtures_of, run_fixture};
+use authoring::fixtures::{Change, Purpose, Report, Verdict, fixtures_of, run_fixture};
 use authoring::project::{self, Project};
 use authoring::trial::Workshop;
-use control_api::dto::FaultDto;
 use serde::Serialize;
 
 use super::check::{is_no_folder, say_compiling, unreadable};
-use super::network;
+use super::failure::show_failure;
 use crate::args::Test;
 use crate::config::Config;
 use crate::error::{Error, Exit};
@@ -136,23 +135,5 @@ fn show(output: &Output, report: &Report, purpose: Purpose) {
         if purpose == Purpose::Compare && !is_told && !difference.diff.is_empty() {
             output.diff(&difference.diff);
         }
-    }
-}
-
-fn show_failure(output: &Output, failure: &Failure) {
-    let fault = FaultDto {
-        error_code: failure.error_code.clone(),
-        error_message: failure.error_message.clone(),
-        retryable: failure.retryable,
-        plugin_code: failure.plugin_code.clone(),
-    };
-    let told = format!("the stage failed: {}", render::fault(&fault));
-    output.line(&render::indented(&told, "  "));
-    if !failure.log.is_empty() && !sandbox::tells_log(&failure.error_message) {
-        output.line("  last lines of its log:");
-        failure.log.iter().for_each(|line| output.line(&format!("    {}", clean(line))));
-    }
-    if sandbox::wanted_network(&failure.error_message) {
-        output.line(&format!("  {}", network::HOW_TO_TEST));
     }
 }
